@@ -1,0 +1,81 @@
+"""What Kafka gave us, and what we give Kafka, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Partition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of an input topic.
+
+    Attributes:
+        partition: where it stands.
+        offset: its offset there.
+        key: the key's bytes, or None.
+        value: the value's bytes; None is a tombstone.
+        headers: name and bytes, in order, doubles kept.
+        timestamp: milliseconds since the epoch, or None.
+    """
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp: int | None = None
+
+    @property
+    def next_offset(self) -> int:
+        """The offset to commit once this record is accounted for."""
+        return self.offset + 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        return record_size(self.key, self.value, self.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """One record to be written.
+
+    Attributes:
+        topic: the topic.
+        key: the key's bytes, or None.
+        value: the value's bytes; None writes a tombstone.
+        headers: name and bytes, in order.
+        partition: a fixed partition, or None for the partitioner's choice (Java's murmur2 over the key).
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        return record_size(self.key, self.value, self.headers)
+
+
+def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes that a record takes, without the batch around it."""
+    size = len(key or b"") + len(value or b"")
+    for name, content in headers:
+        size += len(name) + len(content or b"")
+    return size

@@ -1,0 +1,79 @@
+"""The tag: the name of one record of one connector, for ever.
+
+``<name>/<topic>/<partition>/<offset>#<hash>``. The hash covers the topic's id and the record's bytes, so two
+connectors on one topic, or a topic that was deleted and made again, never meet. It is what a run carries at the API.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from connector.core.record import Partition, Record
+
+HASH_CHARS = 22
+"""Base32 characters kept of the SHA-256: 110 bits."""
+
+METADATA_KEY = "kafka_connector"
+"""The key in a run's metadata under which the tag stands. References may not bring it."""
+
+_TAG = re.compile(r"(?P<name>[^/]+)/(?P<topic>[^/]+)/(?P<partition>\d+)/(?P<offset>\d+)#(?P<hash>[a-z2-7]{22})")
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The tag's parts; ``str(tag)`` is the tag itself."""
+
+    name: str
+    partition: Partition
+    offset: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.partition.topic}/{self.partition.number}/{self.offset}#{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Tag | None:
+        """The tag in a text, or None when the text is none."""
+        match = _TAG.fullmatch(text)
+        if match is None:
+            return None
+        partition = Partition(match["topic"], int(match["partition"]))
+        return cls(match["name"], partition, int(match["offset"]), match["hash"])
+
+
+def tag_of(name: str, topic_id: str, record: Record) -> Tag:
+    """The tag of a record.
+
+    Args:
+        name: the connector's name.
+        topic_id: the id that Kafka gave the topic when it was made (KIP-516).
+        record: the record; its key and value go into the hash, each with its length in front.
+    """
+    digest = hashlib.sha256()
+    position = f"{record.partition.topic}/{record.partition.number}/{record.offset}"
+    for part in (name.encode(), topic_id.encode(), position.encode(), record.key, record.value):
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
+    text = base64.b32encode(digest.digest()).decode().lower()
+    return Tag(name, record.partition, record.offset, text[:HASH_CHARS])
+
+
+def metadata_of(tag: Tag) -> dict[str, object]:
+    """What a run's metadata holds under ``METADATA_KEY``."""
+    return {"tag": str(tag), "partition": tag.partition.number}
+
+
+def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
+    """The file name that carries the tag where list rows carry no metadata: ``<stem>~k<partition>-<hash>.<ext>``.
+
+    Args:
+        original: the name that the result will show again, or None.
+        tag: the tag.
+        suffix: the extension to use when the original has none, e.g. ``.txt``.
+    """
+    path = PurePosixPath(original or "document")
+    return f"{path.stem}~k{tag.partition.number}-{tag.hash}{path.suffix or suffix}"
