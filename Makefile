@@ -1,0 +1,60 @@
+# What a developer and CI type. Every target does its own set-up: Python >= 3.11, make and a package registry are enough.
+#   make test ARGS="-k journal"        passes arguments on
+#   make demo PYTHON=/path/to/python3  chooses the Python of the set-up
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test check bench format lock schemas clean
+
+ARGS ?=
+PYTHON ?=
+export PYTHON
+
+RUN := .venv/bin/python -m
+# What needs no broker and no time; `make test` does not run it a second time.
+QUICK := tests/test_layers.py tests/test_repository.py $(wildcard tests/chart)
+
+help: ## print these lines
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+demo: .venv/.installed ## show it: references in, results out, all run types, no broker needed
+	@$(RUN) connector demo $(ARGS)
+
+test: check ## everything: make check, then all tests, some on a real Apache Kafka that they start
+	$(RUN) pytest $(addprefix --ignore=,$(QUICK)) $(ARGS)
+
+check: .venv/.installed ## lint, formatting, types, layers, chart: seconds
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest -q $(QUICK)
+
+bench: .venv/.installed ## print speed and memory of this machine
+	$(RUN) pytest -m benchmark -s tests/benchmarks $(ARGS)
+
+format: .venv/.installed ## format the code and mend what can be mended
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+# ARGS=--upgrade moves every pin; without it only what does not fit pyproject.toml any more moves.
+LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links $(ARGS)
+
+lock: ## solve the dependencies again and write requirements/*.txt
+	@sh requirements/install.sh lock
+	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(LOCK) --group lock -o requirements/lock.txt
+
+schemas: .venv/.installed ## write the JSON Schema of the configuration again
+	$(RUN) connector check --schema > schemas/configuration.schema.json.new
+	mv schemas/configuration.schema.json.new schemas/configuration.schema.json
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: requirements/install.sh requirements/dev.txt requirements/build.txt pyproject.toml
+	@sh requirements/install.sh
