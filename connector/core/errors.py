@@ -8,7 +8,8 @@
     ├── OwnershipLost          the partition is not ours any more: drop the work, its new owner goes on
     └── ApiError               the API did not do what was asked
         ├── ApiUnavailable     nobody answered, or not in time, or not sensibly: a GET may be repeated
-        │   └── NotSent        certain: the request never reached the API
+        │   ├── NotSent        certain: the request never reached the API
+        │   └── ApiUnreadable  a whole answer came and it says nothing: too large, too deep, not JSON, no id
         ├── ApiThrottled       429: certain refusal; carries how long to wait
         ├── ApiRefused         a 4xx with the API's own error body: certain, repeating is useless
         │   ├── ApiForbidden   401, 402, 403, USAGE_BLOCKED: true for every request, not for this one
@@ -129,11 +130,42 @@ class ApiError(ConnectorError):
 
 
 class ApiUnavailable(ApiError):  # noqa: N818
-    """Nobody answered, or too late, or not in the API's language (5xx, 408, 409, 3xx, HTML, torn bodies)."""
+    """Nobody answered, or too late, or not in the API's language (5xx, 408, 409, 3xx, HTML, torn bodies).
+
+    Attributes:
+        retry_after: seconds that the API asked to wait (503 may carry it), or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        retryable: bool = False,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(message, status=status, code=code, retryable=retryable, request_id=request_id)
 
 
 class NotSent(ApiUnavailable):
     """Certain: the request was never completely written, so nothing can have been created."""
+
+
+class ApiUnreadable(ApiUnavailable):
+    """A whole 2xx answer arrived and cannot be used. After a create it is as unclear as no answer.
+
+    Attributes:
+        reason: ``TOO_LARGE``, ``TOO_DEEP``, ``NOT_JSON``, ``NO_ID``, ``OTHER_ID``, ``ENCODED`` or
+            ``ENDLESS_LIST``.
+    """
+
+    def __init__(self, message: str, *, reason: str, status: int | None = None) -> None:
+        self.reason = reason
+        # A proxy's page or a torn body may be gone at the next read; a large answer stays large.
+        super().__init__(message, status=status, retryable=reason in {"NOT_JSON", "NO_ID", "OTHER_ID"})
 
 
 class ApiThrottled(ApiError):  # noqa: N818
