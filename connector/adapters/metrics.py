@@ -1,0 +1,402 @@
+"""The connector's metrics: each one is defined once, here, with the sentence that operators read.
+
+An attribute of ``Metrics`` is called as the metric, without the prefix ``extend_connector_`` and without
+``_total``: ``metrics.records_consumed`` is ``extend_connector_records_consumed_total``.
+docs/metrics.md lists all of them; a test holds it equal. All of it may be called from any thread.
+
+Statuses and reason codes are label values as they stand in results and dead letters (``PROCESSED``,
+``NO_FILE``), so that one word finds both. Points in time are exported as timestamps, never as ages.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Generic, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+import connector
+from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.core.run_types import STATUSES
+
+PREFIX = "extend_connector_"
+
+NEVER = math.nan
+"""A timestamp of something that does not exist: ``time() - NaN`` is above no threshold."""
+
+RUN_SECONDS = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
+"""Bounds for what takes as long as a run: seconds to hours."""
+
+CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60)
+"""Bounds for what takes as long as a request, a transaction or a restore."""
+
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+"""Bounds for the event loop, where a tenth of a second is long."""
+
+OUTCOMES = (*STATUSES, "TIMED_OUT")
+"""How an open document ends: a terminal status of the API, or ``follow.on_timeout: emit``."""
+
+# A `_created` series beside every counter would double what is scraped, for nobody's question.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client did not annotate it
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What docs/metrics.md and the dashboards need to know about a metric.
+
+    Attributes:
+        name: the full name, as it is queried (histograms without ``_bucket``).
+        kind: ``counter``, ``gauge``, ``histogram`` or ``info``.
+        labels: names of its labels.
+        help: one sentence or two, for operators.
+    """
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+
+class Labelled(Generic[M]):
+    """A metric with labels. Values outside of a label's set are counted as ``other``."""
+
+    def __init__(self, metric: M, labels: Mapping[str, Label]) -> None:
+        self._metric: M = metric
+        self._labels = labels
+
+    def labels(self, **values: object) -> M:
+        """The series with these label values; every label must be named.
+
+        Raises:
+            ValueError: a label is missing, or one is named that the metric does not have.
+        """
+        if values.keys() != self._labels.keys():
+            raise ValueError(f"This metric has the labels {sorted(self._labels)}, not {sorted(values)}.")
+        return self._metric.labels(**{name: rule.value(values[name]) for name, rule in self._labels.items()})
+
+    def remove(self, **values: object) -> None:
+        """Forget a series, e.g. that of a partition which was revoked. Nothing happens when there is none."""
+        self._metric.remove(*(rule.value(values[name]) for name, rule in self._labels.items()))
+
+    def prepare(self, **values: Sequence[str]) -> None:
+        """Make series before the first event, so that rates and alerts see the first one.
+
+        Args:
+            values: the values of each label that only the configuration knows.
+        """
+        choices = [values.get(name, rule.known) for name, rule in self._labels.items()]
+        for choice in product(*choices):
+            self.labels(**dict(zip(self._labels, choice, strict=True)))
+
+
+class _Definer:
+    """Makes metrics in one registry and remembers what they mean."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self.definitions: list[Definition] = []
+
+    def counter(self, name: str, text: str) -> Counter:
+        return Counter(self._define(name, "counter", text), text, registry=self._registry)
+
+    def gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(self._define(name, "gauge", text), text, registry=self._registry)
+
+    def histogram(self, name: str, text: str, bounds: Sequence[float]) -> Histogram:
+        return Histogram(self._define(name, "histogram", text), text, registry=self._registry, buckets=bounds)
+
+    def counters(self, name: str, text: str, **labels: Label) -> Labelled[Counter]:
+        full = self._define(name, "counter", text, labels)
+        return self._prepared(Labelled(Counter(full, text, tuple(labels), registry=self._registry), labels))
+
+    def gauges(self, name: str, text: str, **labels: Label) -> Labelled[Gauge]:
+        full = self._define(name, "gauge", text, labels)
+        return Labelled(Gauge(full, text, tuple(labels), registry=self._registry), labels)
+
+    def histograms(
+        self, name: str, text: str, bounds: Sequence[float], **labels: Label
+    ) -> Labelled[Histogram]:
+        full = self._define(name, "histogram", text, labels)
+        metric = Histogram(full, text, tuple(labels), registry=self._registry, buckets=bounds)
+        return self._prepared(Labelled(metric, labels))
+
+    def info(self, name: str, text: str, **values: str) -> None:
+        full = self._define(name, "info", text, values)
+        Info(full.removesuffix("_info"), text, registry=self._registry).info(values)
+
+    def _define(self, name: str, kind: str, text: str, labels: Mapping[str, object] | None = None) -> str:
+        self.definitions.append(Definition(PREFIX + name, kind, tuple(labels or ()), text))
+        return PREFIX + name
+
+    @staticmethod
+    def _prepared(metric: Labelled[M]) -> Labelled[M]:
+        metric.prepare()
+        return metric
+
+
+class Metrics:
+    """All metrics of one process.
+
+    Args:
+        registry: where they are registered; a new one by default, so that two of them never meet in a test.
+        librdkafka: version of librdkafka, for ``build_info``; this module may not import the Kafka client.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, librdkafka: str = "unknown") -> None:
+        self.registry = registry or CollectorRegistry()
+        define = _Definer(self.registry)
+        self._define_documents(define)
+        self._define_results(define)
+        self._define_starts(define)
+        self._define_api(define)
+        self._define_kafka(define)
+        self._define_restores(define)
+        define.info(
+            "build_info",
+            "The versions that run here; the value is always 1.",
+            version=connector.__version__,
+            librdkafka=librdkafka,
+            python=platform.python_version(),
+        )
+        self.definitions = tuple(define.definitions)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def _define_documents(self, define: _Definer) -> None:
+        self.records_consumed = define.counters(
+            "records_consumed_total",
+            "Records read from an input topic, whatever became of them.",
+            topic=Configured(),
+        )
+        self.records_skipped = define.counters(
+            "records_skipped_total",
+            "Records that need no run: tombstones, and records whose document is already open.",
+            reason=OneOf("tombstone", "already_open"),
+        )
+        self.dead_letters = define.counters(
+            "dead_letters_total",
+            "Records sent to the dead-letter topic because they can never become a run, by reason code "
+            "(the record's header extend.reason).",
+            reason=Codes(),
+        )
+        self.runs_started = define.counters(
+            "runs_started_total",
+            "Runs created at the API.",
+            route=Configured(),
+        )
+        self.runs_finished = define.counters(
+            "runs_finished_total",
+            "Ends of runs, by status; a run decided after NEEDS_REVIEW counts under both statuses.",
+            route=Configured(),
+            outcome=OneOf(*OUTCOMES, "other"),
+        )
+        self.runs_in_flight = define.gauge(
+            "runs_in_flight",
+            "Documents that count against start.max_in_flight: accepted or started, and without a result.",
+        )
+        self.runs_in_flight_limit = define.gauge(
+            "runs_in_flight_limit",
+            "The limit start.max_in_flight; at the limit no new record is read.",
+        )
+        self.ready_documents = define.gauge(
+            "ready_documents",
+            "Documents accepted that certainly have no run yet: refused with 429, or waiting for their turn.",
+        )
+        self.parked_documents = define.gauge(
+            "parked_documents",
+            "Documents whose start is unclear and which wait for a person; nothing is bought for them.",
+        )
+        self.review_documents = define.gauge(
+            "review_documents",
+            "Documents whose NEEDS_REVIEW was emitted and which a person has not decided yet.",
+        )
+        self.oldest_run_started_timestamp_seconds = define.gauge(
+            "oldest_run_started_timestamp_seconds",
+            "When the oldest open run was started, in seconds since the epoch; NaN when no run is open.",
+        )
+        self.oldest_run_started_timestamp_seconds.set(NEVER)
+        self.credits = define.counters(
+            "credits_total",
+            "Credits that finished runs used, as the API reports them.",
+            route=Configured(),
+        )
+
+    def _define_results(self, define: _Definer) -> None:
+        self.run_duration_seconds = define.histograms(
+            "run_duration_seconds",
+            "Time from a run's start to the moment when its end was seen.",
+            RUN_SECONDS,
+            route=Configured(),
+            outcome=OneOf(*OUTCOMES, "other"),
+        )
+        self.end_to_end_duration_seconds = define.histograms(
+            "end_to_end_duration_seconds",
+            "Time from an input record's timestamp to the commit of its first result.",
+            RUN_SECONDS,
+            outcome=OneOf(*OUTCOMES, "other"),
+        )
+        self.results_produced = define.counters(
+            "results_produced_total",
+            "Results committed, by topic.",
+            topic=Configured(),
+        )
+        self.produce_errors = define.counters(
+            "produce_errors_total",
+            "Records that Kafka did not take, by librdkafka's error name; their transaction is repeated.",
+            error=Codes(),
+        )
+
+    def _define_starts(self, define: _Definer) -> None:
+        self.unclear_starts = define.counters(
+            "unclear_starts_total",
+            "Starts that left it unclear whether a run exists, by how that ended; none is repeated blindly.",
+            end=OneOf("parked", "adopted", "ready", "retried", "other"),
+        )
+        self.starts_refused = define.counters(
+            "starts_refused_total",
+            "Starts that certainly created nothing and are tried again later, by reason.",
+            reason=Codes(),
+        )
+        self.starts_stopped = define.gauges(
+            "starts_stopped",
+            "1 while nothing is started on a route for this reason, else 0; open runs are followed.",
+            route=Configured(),
+            reason=OneOf("forbidden", "breaker", "refusals", "other"),
+        )
+
+    def _define_api(self, define: _Definer) -> None:
+        self.api_requests = define.counters(
+            "api_requests_total",
+            "Requests to the API, by HTTP status, or by class of error when no status came back.",
+            operation=Codes(limit=32),
+            code=Codes(),
+        )
+        self.api_request_duration_seconds = define.histograms(
+            "api_request_duration_seconds",
+            "Duration of a request to the API, its body included.",
+            CALL_SECONDS,
+            operation=Codes(limit=32),
+        )
+        self.api_throttled_seconds = define.counters(
+            "api_throttled_seconds_total",
+            "Time that requests waited to be sent: for the plan's budget, or because the API asked to wait.",
+            source=OneOf("budget", "retry_after", "other"),
+        )
+        self.poller_cycles = define.counter(
+            "poller_cycles_total",
+            "Turns of the loop that follows the open runs.",
+        )
+        self.poller_last_cycle_timestamp_seconds = define.gauge(
+            "poller_last_cycle_timestamp_seconds",
+            "When that loop last turned, in seconds since the epoch; NaN before its first turn.",
+        )
+        self.poller_last_cycle_timestamp_seconds.set(NEVER)
+        self.poller_due_runs = define.gauge(
+            "poller_due_runs",
+            "Runs that are due to be asked about and wait for the request budget.",
+        )
+        self.loop_lag_seconds = define.histogram(
+            "loop_lag_seconds",
+            "How much later than planned the event loop woke up; above 0.1 s it has too much to do.",
+            LAG_SECONDS,
+        )
+
+    def _define_kafka(self, define: _Definer) -> None:
+        self.consumer_lag_records = define.gauges(
+            "consumer_lag_records",
+            "Records of an assigned partition that are not accepted yet: the backlog.",
+            topic=Configured(),
+            partition=Configured(),
+        )
+        self.assigned_partitions = define.gauge(
+            "assigned_partitions",
+            "Input partitions that this worker owns.",
+        )
+        self.stopped_partitions = define.gauges(
+            "stopped_partitions",
+            "1 for a partition that stands still until somebody acts, and the reason; the others go on.",
+            topic=Configured(),
+            partition=Configured(),
+            reason=Codes(),
+        )
+        self.positions_reset = define.counters(
+            "positions_reset_total",
+            "Partitions that did not begin at their committed offset, by reason.",
+            reason=Codes(),
+        )
+        self.rebalances = define.counters(
+            "rebalances_total",
+            "Rebalances, by what happened to partitions of this worker.",
+            kind=OneOf("assigned", "revoked", "lost"),
+        )
+        self.transactions = define.counters(
+            "transactions_total",
+            "Kafka transactions, by how they ended; after an unclear end the journal is read again.",
+            end=OneOf("committed", "aborted", "unclear"),
+        )
+        self.transaction_duration_seconds = define.histogram(
+            "transaction_duration_seconds",
+            "Duration of a Kafka transaction, from its begin to the answer to its commit or abort.",
+            CALL_SECONDS,
+        )
+        self.fenced_transactions = define.counter(
+            "fenced_transactions_total",
+            "Transactions that Kafka refused because partitions had moved to another worker.",
+        )
+        self.dropped_writes = define.counter(
+            "dropped_writes_total",
+            "Writes dropped because their partition had moved; its new owner does the work.",
+        )
+
+    def _define_restores(self, define: _Definer) -> None:
+        self.restore_seconds = define.histogram(
+            "restore_seconds",
+            "Time from the assignment of a partition until its journal was read and it could go on.",
+            CALL_SECONDS,
+        )
+        self.restored_documents = define.counter(
+            "restored_documents_total",
+            "Open documents found in the journal when a partition was taken over.",
+        )
+        self.restores_blocked = define.gauge(
+            "restores_blocked",
+            "Restores that have taken longer than their bound and are being tried again.",
+        )
+
+    def prepare(self, *, routes: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Make the series of everything that the configuration names, before the first event.
+
+        Args:
+            routes: names of the routes.
+            inputs: input topics.
+            outputs: topics that results go to.
+        """
+        self.records_consumed.prepare(topic=inputs)
+        self.results_produced.prepare(topic=outputs)
+        for metric in (self.runs_started, self.credits, self.runs_finished, self.starts_stopped):
+            metric.prepare(route=routes)
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The exposition and its content type.
+
+        Args:
+            accept: the request's ``Accept``; OpenMetrics when it asks for that, else Prometheus' text format.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type

@@ -1,0 +1,166 @@
+"""The admin server: ``/metrics``, ``/livez`` and ``/readyz``, in the event loop that runs already.
+
+Probes are cheap and ask nobody: the worker hands in two callables that say what is wrong, if anything.
+Nothing else is served. Who can reach the port can read the metrics, so it belongs inside the cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator, Iterable
+from typing import Protocol, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from connector.core.errors import ConnectorError
+from connector.logs import logger
+
+Reasons = Callable[[], Iterable[str]]
+"""Says what is wrong, one sentence each; nothing when all is well."""
+
+STOP_SECONDS = 1
+"""How long open requests may still take when the server stops."""
+
+
+class Render(Protocol):
+    """The exposition of the metrics, as ``Metrics.render`` offers it."""
+
+    def __call__(self, accept: str) -> tuple[bytes, str]:
+        """The body and its content type, for a request's ``Accept``."""
+        ...
+
+
+def admin_app(*, render: Render, live: Reasons, ready: Reasons) -> Starlette:
+    """The three pages as an application.
+
+    Args:
+        render: the metrics.
+        live: why this process should be restarted.
+        ready: why this process is not doing its work yet.
+    """
+
+    async def metrics(request: Request) -> Response:
+        body, content_type = render(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    async def livez(_: Request) -> Response:
+        return _probe("livez", live)
+
+    async def readyz(_: Request) -> Response:
+        return _probe("readyz", ready)
+
+    app = Starlette(
+        routes=[Route("/metrics", metrics), Route("/livez", livez), Route("/readyz", readyz)],
+        exception_handlers={HTTPException: _empty},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _probe(name: str, reasons: Reasons) -> Response:
+    try:
+        wrong = list(reasons())
+    except Exception as error:  # noqa: BLE001 - a check that breaks is itself a reason, and must be seen
+        logger.warning("A health check failed to answer.", check=name, exc_info=True)
+        wrong = [f"The check itself failed: {type(error).__name__}."]
+    if not wrong:
+        return PlainTextResponse("ok\n")
+    return PlainTextResponse("".join(f"{reason}\n" for reason in wrong), status_code=503)
+
+
+async def _empty(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return Response(status_code=status, headers=headers)
+
+
+class _QuietServer(uvicorn.Server):
+    """Uvicorn without signal handlers: the worker owns SIGTERM and decides when this server stops."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class Server:
+    """One application on one port, in the running event loop.
+
+    Use it as ``async with Server(app, host, port) as server``; ``server.port`` is then the bound port.
+
+    Args:
+        app: the ASGI application.
+        host: the address to listen on, e.g. ``0.0.0.0`` or ``127.0.0.1``.
+        port: the port; 0 takes a free one.
+        key: the configuration key that names the port, for the error.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, port: int, *, key: str = "admin.port") -> None:
+        self.host = host
+        self.port = port
+        self._key = key
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        self._server = _QuietServer(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen; return once requests are answered.
+
+        Raises:
+            ConnectorError: the address cannot be listened on.
+        """
+        listener = self._bind()
+        self.port = listener.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name=f"http:{self.port}")
+        # Uvicorn sets a flag and no event. Listening takes one turn of the loop, so this turns once or twice.
+        while not self._server.started and not self._task.done():
+            await asyncio.sleep(0)
+        if self._task.done():
+            listener.close()
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop listening, let open requests end for at most a second, and return."""
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        task, self._task = self._task, None
+        await task
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _bind(self) -> socket.socket:
+        # Bound here and not by uvicorn, which ends the process when a port is taken.
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        try:
+            listener = socket.create_server((self.host, self.port), family=family, backlog=128)
+        except (OSError, OverflowError) as error:
+            raise ConnectorError(
+                f"{self._key}: cannot listen on {self.host} port {self.port} ({error}). "
+                f"Stop what uses that port, or set {self._key} to another one (0 takes a free one).",
+            ) from error
+        listener.settimeout(0)
+        return listener
