@@ -13,7 +13,7 @@ export PYTHON
 
 RUN := .venv/bin/python -m
 # What needs no broker and no time; `make test` does not run it a second time.
-QUICK := tests/test_layers.py tests/test_repository.py $(wildcard tests/chart)
+QUICK := $(wildcard tests/test_*.py) $(wildcard tests/chart)
 
 help: ## print these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
