@@ -7,7 +7,7 @@
 .NOTPARALLEL:
 .PHONY: help demo test check bench format lock schemas clean
 
-ARGS ?=
+ARGS =
 PYTHON ?=
 export PYTHON
 
