@@ -72,10 +72,21 @@ class OutRecord:
         """Bytes of key, value and headers."""
         return record_size(self.key, self.value, self.headers)
 
+    @property
+    def wire_size(self) -> int:
+        """The most bytes that a batch with this record alone takes, uncompressed: what ``max.message.bytes`` limits."""
+        return self.size + _BATCH_BYTES + _RECORD_BYTES + _HEADER_BYTES * len(self.headers)
+
+
+# Record batches version 2: a fixed header of 61 bytes, and variable-length integers of at most 5 bytes (10 for times).
+_BATCH_BYTES = 61
+_RECORD_BYTES = 5 + 1 + 10 + 5 + 5 + 5 + 5
+_HEADER_BYTES = 5 + 5
+
 
 def record_size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Bytes that a record takes, without the batch around it."""
     size = len(key or b"") + len(value or b"")
     for name, content in headers:
-        size += len(name) + len(content or b"")
+        size += len(name.encode()) + len(content or b"")
     return size

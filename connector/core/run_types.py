@@ -40,6 +40,8 @@ class RunType:
         config: an inline ``config`` is accepted.
         file_forms: forms of a single file that the create accepts.
         package_field: the field for several files, or None.
+        package_min: fewest files of a package; the most are 50.
+        processor_brings_file: the processor has a file of its own, and excludes another (edit's template).
         metadata: the create accepts ``metadata``, and runs show it.
         priority: the create accepts ``priority`` (1 to 100, lower first).
         extra_fields: every other field of the create body.
@@ -61,6 +63,8 @@ class RunType:
     config: bool = True
     file_forms: frozenset[FileForm] = frozenset({"url", "id"})
     package_field: str | None = None
+    package_min: int = 1
+    processor_brings_file: bool = False
     metadata: bool = True
     priority: bool = False
     extra_fields: frozenset[str] = frozenset()
@@ -129,6 +133,7 @@ _ROWS = (
         object="edit_run",
         processor_field="templateId",
         processor_is_id=True,
+        processor_brings_file=True,
         metadata=False,
         rows_carry_metadata=False,
         cancellable=frozenset(),
@@ -145,6 +150,7 @@ _ROWS = (
         config=False,
         file_forms=frozenset({"url", "id", "text"}),
         package_field="package",
+        package_min=2,
         priority=True,
         extra_fields=frozenset({"outputs", "secrets"}),
         rows_carry_metadata=False,

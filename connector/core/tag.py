@@ -77,3 +77,8 @@ def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
     """
     path = PurePosixPath(original or "document")
     return f"{path.stem}~k{tag.partition.number}-{tag.hash}{path.suffix or suffix}"
+
+
+def untagged_file_name(name: str, tag: Tag) -> str:
+    """The name that ``tagged_file_name`` was given, from the name that the API shows."""
+    return name.replace(f"~k{tag.partition.number}-{tag.hash}", "", 1)

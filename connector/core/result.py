@@ -1,0 +1,233 @@
+"""The record that says how a run ended: ``schemas/run_result.avsc`` for every status topic.
+
+The run's output is passed through as the API's own bytes. A record that its topic could not take is not an
+error: it loses its output, then whatever else is large, and says so; status, topic and ids always arrive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from connector.core.entry import Entry
+from connector.core.framing import Codec
+from connector.core.record import Headers, OutRecord
+from connector.core.run import Run
+from connector.core.run_types import RUN_TYPES, topic_of
+from connector.core.tag import Tag, untagged_file_name
+
+ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
+
+CONNECTOR_REASON = "CONNECTOR_"
+"""Begins the failure reason of every end that is ours and not the API's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What is about to be sent; parts can be taken out of it."""
+
+    topic: str
+    key: bytes | None
+    headers: Headers
+    fields: dict[str, object]
+
+    def without(self, part: str) -> _Sent:
+        """The same without one part, and with a sentence about it."""
+        said = self.fields["value_error"]
+        text = f"The {part} is left out: the topic cannot take a record of this size."
+        fields = self.fields | {"value_error": f"{said} {text}" if said else text}
+        if part == "key":
+            return replace(self, key=None, fields=fields)
+        if part == "headers":
+            return replace(self, headers=(), fields=fields)
+        if part == "output":
+            fields["output_state"] = "omitted"
+        return replace(self, fields=fields | {part: None})
+
+    def record(self, codec: Codec) -> OutRecord:
+        return OutRecord(self.topic, self.key, codec.encode(self.fields), self.headers)
+
+
+_PARTS = ("output", "failure_message", "metadata", "headers", "key")
+"""What is taken out of a record that is too large, in this order."""
+
+
+def result_record(
+    entry: Entry,
+    run: Run,
+    *,
+    prefix: str,
+    observed_via: ObservedVia,
+    observed_ms: int,
+    emitted_ms: int,
+    max_bytes: int,
+    codec: Codec,
+    topic: str | None = None,
+) -> OutRecord:
+    """The result of a run that has ended, or needs a review.
+
+    Args:
+        entry: the open document; the result is its next revision.
+        run: the run as the GET showed it.
+        prefix: of the status topics.
+        observed_via: what told us: ``sweep``, ``poll``, ``webhook`` or ``adopted``.
+        observed_ms: when the end was seen, milliseconds since the epoch.
+        emitted_ms: now, milliseconds since the epoch.
+        max_bytes: what the topic takes, compared with ``OutRecord.wire_size``.
+        codec: of ``run_result``.
+        topic: another topic than the status's own, e.g. ``<prefix>.timed-out``.
+
+    Returns:
+        A record with the input record's key and headers. Nothing of it is ever an error: texts that are no
+        Unicode are repaired, an output that is no UTF-8 is omitted, and both are told in ``value_error``.
+    """
+    output, state, value_error = _output(run.output)
+    sent = _Sent(
+        topic=topic or topic_of(prefix, run.status),
+        key=entry.key,
+        headers=entry.headers,
+        fields=_about(entry)
+        | _of_run(entry, run)
+        | {
+            "output": output,
+            "output_state": state,
+            "output_ref": None,
+            "value_error": value_error,
+            "observed_via": observed_via,
+            "times": _times(entry, run.finished_ms, observed_ms, emitted_ms),
+        },
+    )
+    return _fitted(sent, max_bytes, codec)
+
+
+def failed_run(
+    entry: Entry,
+    *,
+    reason: str,
+    message: str,
+    prefix: str,
+    observed_via: ObservedVia,
+    observed_ms: int,
+    emitted_ms: int,
+    max_bytes: int,
+    codec: Codec,
+    run: Run | None = None,
+    topic: str | None = None,
+) -> OutRecord:
+    """The result of a document whose end is ours and not the API's: status ``FAILED``.
+
+    Args:
+        entry: the open document; the result is its next revision.
+        reason: a code; ``CONNECTOR_`` is put in front when it does not begin with it.
+        message: one sentence for the reader of the topic.
+        prefix: of the status topics.
+        observed_via: what told us: ``sweep``, ``poll``, ``webhook`` or ``adopted``.
+        observed_ms: when the end was decided, milliseconds since the epoch.
+        emitted_ms: now, milliseconds since the epoch.
+        max_bytes: what the topic takes, compared with ``OutRecord.wire_size``.
+        codec: of ``run_result``.
+        run: the run as it was last seen, when one is known.
+        topic: another topic than ``<prefix>.failed``, e.g. ``<prefix>.timed-out``.
+    """
+    known = run or Run(id=entry.run_id or "", run_type=entry.request.run_type, status="FAILED")
+    code = reason if reason.startswith(CONNECTOR_REASON) else f"{CONNECTOR_REASON}{reason}"
+    ended = replace(
+        known, status="FAILED", output=None, failure_reason=code, failure_message=message, finished_ms=None
+    )
+    return result_record(
+        entry,
+        ended,
+        prefix=prefix,
+        observed_via=observed_via,
+        observed_ms=observed_ms,
+        emitted_ms=emitted_ms,
+        max_bytes=max_bytes,
+        codec=codec,
+        topic=topic,
+    )
+
+
+def result_id(tag: Tag, revision: int) -> str:
+    """The name of one result for ever: ``<tag>@<revision>``."""
+    return f"{tag}@{revision}"
+
+
+def _about(entry: Entry) -> dict[str, object]:
+    """What the input record and its reference say."""
+    revision = entry.revision + 1
+    return {
+        "result_id": result_id(entry.tag, revision),
+        "revision": revision,
+        "run_type": entry.request.run_type,
+        "document_id": _text(entry.request.document_id),
+        "route": entry.request.route,
+        "metadata": _text(entry.request.metadata),
+        "source": {
+            "topic": entry.partition.topic,
+            "partition": entry.partition.number,
+            "offset": entry.tag.offset,
+            "timestamp": entry.source_timestamp,
+        },
+    }
+
+
+def _of_run(entry: Entry, run: Run) -> dict[str, object]:
+    """What the run says, and the reference where the run is silent."""
+    return {
+        "run_id": _text(run.id) or None,
+        "status": _text(run.status),
+        "processor_id": _text(run.processor_id or entry.request.processor_id),
+        "processor_version": _text(run.processor_version),
+        "failure_reason": _text(run.failure_reason),
+        "failure_message": _text(run.failure_message),
+        "reviewed": run.reviewed,
+        "credits": run.credits,
+        "file_id": _text(run.file_id or entry.request.file_id),
+        "file_name": _text(_file_name(entry, run)),
+        "dashboard_url": _text(run.dashboard_url),
+    }
+
+
+def _file_name(entry: Entry, run: Run) -> str | None:
+    if entry.request.file_name is not None or run.file_name is None:
+        return entry.request.file_name
+    if RUN_TYPES[entry.request.run_type].rows_carry_metadata:
+        return run.file_name
+    return untagged_file_name(run.file_name, entry.tag)
+
+
+def _times(entry: Entry, finished_ms: int | None, observed_ms: int, emitted_ms: int) -> dict[str, object]:
+    return {
+        "accepted": entry.accepted_ms,
+        "started": entry.started_ms,
+        "finished": finished_ms,
+        "observed": observed_ms,
+        "emitted": emitted_ms,
+    }
+
+
+def _output(output: bytes | None) -> tuple[str | None, str, str | None]:
+    """Output, its state, and what is wrong with it."""
+    if output is None:
+        return None, "none", None
+    try:
+        return output.decode("utf-8"), "inline", None
+    except UnicodeDecodeError as error:
+        return None, "omitted", f"The output is left out: it is no valid UTF-8 (at byte {error.start})."
+
+
+def _text(text: str | None) -> str | None:
+    """The text, with a question mark for each lone surrogate: UTF-8, and so Avro, cannot hold them."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _fitted(sent: _Sent, max_bytes: int, codec: Codec) -> OutRecord:
+    record = sent.record(codec)
+    for part in _PARTS:
+        if record.wire_size <= max_bytes:
+            break
+        present = {"key": sent.key, "headers": sent.headers}.get(part, sent.fields.get(part))
+        if present:
+            sent = sent.without(part)
+            record = sent.record(codec)
+    return record
