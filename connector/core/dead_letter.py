@@ -21,7 +21,7 @@ MAX_HEADER_CHARS = 500
 _PATTERNS = Redactor()
 
 
-def dead_letter(
+def dead_letter(  # noqa: PLR0917 - the record's own parts, in their order
     record_key: bytes | None,
     record_value: bytes | None,
     headers: Headers,
@@ -52,7 +52,7 @@ def dead_letter(
         headers, then the key; for each a header says how large it was and its SHA-256, by which it can be
         found in the input topic.
     """
-    reasons = tuple(_reasons(partition, offset, error, connector))
+    reasons: Headers = tuple(_reasons(partition, offset, error, connector))
     letter = OutRecord(topic, record_key, record_value, headers + reasons)
     if letter.wire_size > max_bytes and record_value is not None:
         reasons += _left_out("value", record_value)
@@ -68,8 +68,7 @@ def dead_letter(
 
 
 def header_text(text: str) -> bytes:
-    """A text for a header or a log: one line, no control characters, nothing that looks like a secret, not
-    long."""
+    """One line of at most 500 characters, without control characters and what looks like a secret."""
     shown = _PATTERNS.redact(text[: 4 * MAX_HEADER_CHARS])
     line = " ".join("".join(char if char.isprintable() else " " for char in shown).split())
     if len(line) > MAX_HEADER_CHARS:

@@ -74,11 +74,11 @@ class OutRecord:
 
     @property
     def wire_size(self) -> int:
-        """The most bytes that a batch with this record alone takes, uncompressed: what ``max.message.bytes`` limits."""
+        """The most bytes of an uncompressed batch with this record alone; ``max.message.bytes`` limits it."""
         return self.size + _BATCH_BYTES + _RECORD_BYTES + _HEADER_BYTES * len(self.headers)
 
 
-# Record batches version 2: a fixed header of 61 bytes, and variable-length integers of at most 5 bytes (10 for times).
+# Record batches version 2: a header of 61 bytes, and variable-length integers of at most 5 bytes (10 for times).
 _BATCH_BYTES = 61
 _RECORD_BYTES = 5 + 1 + 10 + 5 + 5 + 5 + 5
 _HEADER_BYTES = 5 + 5
