@@ -1,0 +1,1 @@
+"""Kafka, by way of confluent-kafka. Nothing outside of this folder imports it."""
