@@ -17,7 +17,7 @@ MIN_SECRET_CHARS = 4
 _KEYS = re.compile(r"\b(sk|wss)_[A-Za-z0-9_\-]+")
 _AUTHORIZATION = re.compile(
     # A header as text, in a mapping's repr, or as httpx' pair of bytes: (b'Authorization', b'Bearer …').
-    r"(?i)(authorization[\"']?\s*[:=,]\s*b?[\"']?)(?:(bearer|basic|digest|negotiate)\s+)?[^\s\"',;)}\]]+",
+    r"(?i)(authorization[\"']?\s*[:=,]\s*(?:b?[\"'])?)(?:(bearer|basic|digest|negotiate)\s+)?[^\s\"',;)}\]]+",
 )
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=\-]{8,}")
 _URL = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]*)://([^\s\"'<>\\]+)")
@@ -38,7 +38,7 @@ class Redactor:
         if len(value) < MIN_SECRET_CHARS:
             return
         # Longest first: a secret that contains another one must not leave its rest behind.
-        values = {*self._values, value, quote(value, safe="")}
+        values = {*self._values, value, quote(value, safe="", errors="replace")}
         self._values = tuple(sorted(values, key=len, reverse=True))
 
     def redact(self, text: str) -> str:
