@@ -124,9 +124,12 @@ def test_ci_ends_as_make_test_ends(tmp_path: Path, ends_with: int, expected: int
 
 
 def test_make_fails_when_pytest_finds_no_test() -> None:
+    # The tests may themselves run under make, with flags and arguments that a make below it would take over.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     recipe = subprocess.run(
         ["make", "--dry-run", "--always-make", "test"],  # noqa: S607 - whichever make the machine has
         cwd=ROOT,
+        env=outside,
         capture_output=True,
         text=True,
         check=True,
