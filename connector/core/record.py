@@ -78,7 +78,7 @@ class OutRecord:
         return self.size + _BATCH_BYTES + _RECORD_BYTES + _HEADER_BYTES * len(self.headers)
 
 
-# Record batches version 2: a header of 61 bytes, and variable-length integers of at most 5 bytes (10 for times).
+# Record batches version 2: 61 bytes of header; variable-length integers of at most 5 bytes, 10 for times.
 _BATCH_BYTES = 61
 _RECORD_BYTES = 5 + 1 + 10 + 5 + 5 + 5 + 5
 _HEADER_BYTES = 5 + 5

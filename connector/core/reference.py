@@ -65,8 +65,6 @@ _API_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_NOTHING: Mapping[str, object] = MappingProxyType({})
-
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -111,9 +109,9 @@ class Reference:
     version: str | None = None
     config: Mapping[str, object] | None = field(default=None, repr=False)
     priority: int | None = None
-    metadata: Mapping[str, object] = field(default=_NOTHING, repr=False)
+    metadata: Mapping[str, object] = field(default_factory=dict, repr=False)
     document_id: str | None = None
-    fields: Mapping[str, object] = field(default=_NOTHING, repr=False)
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 class ReferenceDecoder:
@@ -292,7 +290,7 @@ def _priority(fields: FieldReader) -> int | None:
 
 
 def _metadata(fields: FieldReader) -> Mapping[str, object]:
-    metadata = fields.mapping("metadata") or _NOTHING
+    metadata = fields.mapping("metadata") or {}
     if METADATA_KEY in metadata:
         reject(
             Reason.METADATA_RESERVED,
@@ -303,7 +301,7 @@ def _metadata(fields: FieldReader) -> Mapping[str, object]:
 
 
 def _extra_fields(fields: FieldReader) -> Mapping[str, object]:
-    inner = FieldReader(dict(fields.mapping("fields") or _NOTHING), "fields")
+    inner = FieldReader(fields.mapping("fields") or {}, "fields")
     inner.refuse_unknown(tuple(EXTRA_FIELDS), {})
     found: dict[str, object] = {}
     for name, kind in EXTRA_FIELDS.items():

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-
-_NOTHING: Mapping[str, object] = MappingProxyType({})
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +29,5 @@ class Route:
     version: str | None = None
     config: Mapping[str, object] | None = None
     priority: int | None = None
-    metadata: Mapping[str, object] = _NOTHING
-    fields: Mapping[str, object] = _NOTHING
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
