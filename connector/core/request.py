@@ -44,13 +44,13 @@ class _Order:
     fields: dict[str, object]
 
 
-def resolve(record: Record, routes: Sequence[Route], tag: Tag, decoder: ReferenceDecoder) -> Request:
+def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: ReferenceDecoder) -> Request:
     """The create request for a record.
 
     Args:
         record: a record with a value; tombstones are skipped by the caller.
         routes: the configuration's routes; the first one of the record's topic is taken.
-        tag: the record's tag.
+        tag: the record's tag; None for a run that nobody has to find again, as `try` makes them.
         decoder: reads the value.
 
     Raises:
@@ -192,7 +192,7 @@ def _check_package(files: Sequence[File], order: _Order) -> None:
         seen.add((file.form, file.value))
 
 
-def _body(reference: Reference, order: _Order, tag: Tag) -> dict[str, object]:
+def _body(reference: Reference, order: _Order, tag: Tag | None) -> dict[str, object]:
     run_type = order.run_type
     body = _processor(order)
     if reference.files:
@@ -202,7 +202,7 @@ def _body(reference: Reference, order: _Order, tag: Tag) -> dict[str, object]:
     if order.priority is not None:
         body["priority"] = order.priority
     metadata = _metadata(order, tag)
-    if run_type.metadata:
+    if run_type.metadata and metadata:
         body["metadata"] = metadata
     return body | order.fields
 
@@ -223,8 +223,8 @@ def _processor(order: _Order) -> dict[str, object]:
     return {field: processor}
 
 
-def _metadata(order: _Order, tag: Tag) -> dict[str, object]:
-    metadata = {**order.metadata, METADATA_KEY: metadata_of(tag)}
+def _metadata(order: _Order, tag: Tag | None) -> dict[str, object]:
+    metadata = {**order.metadata, **({} if tag is None else {METADATA_KEY: metadata_of(tag)})}
     size = len(_json(metadata))
     if size > MAX_METADATA_BYTES:
         reject(
@@ -236,7 +236,7 @@ def _metadata(order: _Order, tag: Tag) -> dict[str, object]:
     return metadata
 
 
-def _package(files: Sequence[File], run_type: RunType, tag: Tag) -> list[dict[str, object]]:
+def _package(files: Sequence[File], run_type: RunType, tag: Tag | None) -> list[dict[str, object]]:
     """The package's files. Where the file name carries the tag, the first file that can have a name does."""
     free_tag = None if run_type.rows_carry_metadata else tag
     found: list[dict[str, object]] = []

@@ -52,6 +52,33 @@ def error_of(problem: KafkaException | KafkaError) -> KafkaError:
     return inner if isinstance(inner, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(problem))
 
 
+_WAYS_OUT: Mapping[str, str] = {
+    "TOPIC_AUTHORIZATION_FAILED": (
+        "Grant Read on inputs, Read and Write on journal and signals, Write on results and dead letters."
+    ),
+    "GROUP_AUTHORIZATION_FAILED": "Grant Read on the consumer group that is called like the connector.",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": (
+        "Grant Write and Describe on transactional ids that begin with the connector's name."
+    ),
+    "CLUSTER_AUTHORIZATION_FAILED": "Grant IdempotentWrite on the cluster (brokers before 2.8 ask for it).",
+    "_AUTHENTICATION": "Check sasl.mechanism and sasl.username in kafka.properties, and kafka.password_file.",
+    "SASL_AUTHENTICATION_FAILED": "Check sasl.username in kafka.properties, and kafka.password_file.",
+    "_SSL": "Check security.protocol and ssl.ca.location in kafka.properties.",
+    "_RESOLVE": "Check kafka.bootstrap_servers.",
+    "_ALL_BROKERS_DOWN": "Check kafka.bootstrap_servers and the network.",
+    "UNKNOWN_TOPIC_OR_PART": "`extend-connector topics` shows what is missing.",
+    "_UNKNOWN_TOPIC": "`extend-connector topics` shows what is missing.",
+    "_AUTO_OFFSET_RESET": "Records were deleted, by age or by hand, before they were read.",
+}
+
+
+def sentence_of(problem: KafkaException | KafkaError) -> str:
+    """What Kafka said and the way out, where the client and the resource are not known."""
+    error = error_of(problem)
+    way_out = _WAYS_OUT.get(error.name(), "")
+    return f"{error.str()} ({error.name()}). {way_out}".rstrip()
+
+
 def with_troubles(properties: Mapping[str, object], troubles: Troubles) -> dict[str, Any]:
     """The properties of a client that reports its errors to `troubles`."""
     return {**properties, "error_cb": troubles}
@@ -125,8 +152,8 @@ class Troubles:
     def _sentence(self, error: KafkaError, names: frozenset[str]) -> str:
         if names is _LOGIN:
             return (
-                f"{_capital(self._user)} could not log in at {self._servers} ({error.str()}): check sasl.mechanism and "
-                "sasl.username in kafka.properties, and kafka.password_file."
+                f"{_capital(self._user)} could not log in at {self._servers} ({error.str()}): check "
+                "sasl.mechanism and sasl.username in kafka.properties, and kafka.password_file."
             )
         if names is _TLS:
             return (
