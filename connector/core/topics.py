@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from connector.core.run_types import dead_letter_topic, status_topics
 
@@ -221,9 +222,27 @@ def missing(
     return specs
 
 
+class Finding(NamedTuple):
+    """A topic and what is wrong with it."""
+
+    topic: str
+    sentence: str
+
+
 def problems(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[str]:
     """What keeps the connector from starting: a sentence for each, with the way out."""
-    return [sentence for _, sentence in _findings(plan, facts)]
+    return [sentence for _, sentence in findings(plan, facts)]
+
+
+def findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Finding]:
+    """As `problems`, each with the name of its topic."""
+    return [
+        *_clashes(plan),
+        *(Finding(topic.name, _absent(topic)) for topic in plan.topics if topic.name not in facts),
+        *_journal_findings(plan, facts),
+        *_signals_findings(plan, facts),
+        *_size_findings(plan, facts),
+    ]
 
 
 def warnings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[str]:
@@ -249,7 +268,7 @@ def warnings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[str]:
 
 def states(plan: Plan, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
     """A word for each topic of the plan: ``missing``, ``wrong`` or ``ok``."""
-    wrong = {name for name, _ in _findings(plan, facts)}
+    wrong = {name for name, _ in findings(plan, facts)}
     return {
         name: "missing" if name not in facts else "wrong" if name in wrong else "ok" for name in plan.names()
     }
@@ -272,26 +291,12 @@ def _largest_count(plan: Plan, facts: Mapping[str, TopicFacts]) -> int | None:
     return max((facts[name].partitions for name in plan.names(Purpose.INPUT) if name in facts), default=None)
 
 
-Finding = tuple[str, str]
-"""A topic's name and the sentence about it."""
-
-
-def _findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Finding]:
-    return [
-        *_clashes(plan),
-        *((topic.name, _absent(topic)) for topic in plan.topics if topic.name not in facts),
-        *_journal_findings(plan, facts),
-        *_signals_findings(plan, facts),
-        *_size_findings(plan, facts),
-    ]
-
-
 def _clashes(plan: Plan) -> list[Finding]:
     purposes: dict[str, list[str]] = {}
     for topic in plan.topics:
         purposes.setdefault(topic.name, []).append(topic.purpose)
     return [
-        (
+        Finding(
             name,
             (
                 f"Topic {name} is needed for {' and '.join(uses)} at the same time: what is written there "
@@ -333,27 +338,27 @@ def _journal_findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Findi
             f"retention.ms={_setting(journal, 'retention.ms')}): "
             f"documents that stay open longer would be lost. {way_out}"
         )
-    return [(name, sentence)]
+    return [Finding(name, sentence)]
 
 
 def _signals_findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Finding]:
     name = plan.signals
     journal, signals = facts.get(plan.journal), facts.get(name)
-    found = []
+    found: list[Finding] = []
     if signals is not None and "compact" in (signals.cleanup or ()):
         sentence = (
             f"The signals topic {name} is compacted "
             f"(cleanup.policy={_setting(signals, 'cleanup.policy')}): signals have no last value to keep. "
             f"{_alter(name, 'cleanup.policy', 'delete')}"
         )
-        found.append((name, sentence))
+        found.append(Finding(name, sentence))
     if journal is not None and signals is not None and journal.partitions != signals.partitions:
         sentence = (
             f"The journal {plan.journal} has {_counted(journal.partitions)} and the signals topic {name} has "
             f"{_counted(signals.partitions)}: they must be equal. Stop all workers, delete {name} and make "
             "it again with `extend-connector topics --create`; the journal's count never changes."
         )
-        found.append((name, sentence))
+        found.append(Finding(name, sentence))
     return found
 
 
@@ -366,7 +371,7 @@ def _size_findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Finding]
         (Purpose.RESULTS, once, "the largest input, whose key and headers are passed through"),
     )
     return [
-        (
+        Finding(
             name,
             (
                 f"The {purpose} topic {name} takes {facts[name].max_message_bytes} bytes a record and needs "
