@@ -1,6 +1,6 @@
 # What a developer and CI type. Every target does its own set-up: Python >= 3.11, make and a package registry are enough.
 #   make test ARGS="-k journal"        passes arguments on
-#   make demo PYTHON=/path/to/python3  chooses the Python of the set-up
+#   make PYTHON=/path/to/python3 demo  chooses the Python of a new .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
