@@ -14,7 +14,7 @@ def is_too_deep(text: bytes, limit: int = MAX_DEPTH) -> bool:
     """Whether arrays and objects nest deeper than ``limit``. Brackets inside of strings do not count.
 
     A text whose brackets do not close counts as too deep when an unclosed one is left: it is no JSON either
-    way. Every step works on the whole text in C: a loop over the bytes took 50 times as long for a page of
+    way. Every step works on the whole text in C: a loop over the bytes took 7 times as long for a page of
     runs.
     """
     if text.count(b"[") + text.count(b"{") <= limit:
