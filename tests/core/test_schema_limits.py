@@ -1,0 +1,80 @@
+"""Schemas that would let a few bytes exhaust a reader are refused when they are loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from connector.core.framing import load_checked
+from connector.core.schema_limits import MAX_FREE_VALUES, MAX_LEVELS, SchemaRefused
+
+
+def record(name: str, *types: object) -> dict[str, object]:
+    fields = [{"name": f"f{index}", "type": each} for index, each in enumerate(types)]
+    return {"type": "record", "name": name, "fields": fields}
+
+
+def nested(levels: int) -> object:
+    schema: object = "int"
+    for _ in range(levels - 1):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def bomb(levels: int) -> dict[str, object]:
+    """Each record holds the next one twice: 2 to the power of levels values in no byte at all."""
+    schema = record("R0", "null")
+    for level in range(1, levels):
+        schema = record(f"R{level}", schema, f"R{level - 1}")
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (record("A", ["null", "A"]), "recursive: A"),
+        (record("A", {"type": "array", "items": "A"}), "recursive: A"),
+        (record("A", {"type": "map", "values": record("B", ["null", "A"])}), "recursive: A"),
+        ({"type": "record", "name": "A", "namespace": "n.s", "fields": [{"name": "f", "type": "n.s.A"}]}, "recursive"),
+        ({"type": "record", "name": "A", "namespace": "n.s", "fields": [{"name": "f", "type": "A"}]}, "recursive"),
+        (record("A", {"type": "array", "items": "null"}), "no bytes"),
+        (record("A", {"type": "map", "values": "null"}), "no bytes"),
+        (record("A", {"type": "array", "items": record("E")}), "no bytes"),
+        (record("A", {"type": "array", "items": record("E", "null", record("F", "null"))}), "no bytes"),
+        (record("A", {"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}}), "no bytes"),
+        (bomb(20), "no bytes"),
+        (record("A", *["null"] * (MAX_FREE_VALUES + 1)), "no bytes"),
+        (record("A", nested(MAX_LEVELS)), "deeper than 32"),
+        (record("A", "B"), "does not define"),
+        (record("A", *[{"type": "enum", "name": f"E{n}", "symbols": ["a"]} for n in range(512)]), "512 named"),
+        (record("A" * 513, "int"), "longer than 512"),
+        (record("A", record("B", "int"), record("B", "int")), "twice"),
+        ({**record("A", "int"), "doc": "x" * 300_000}, "262144 are allowed"),
+        ({"type": "record", "name": "A"}, "list of fields"),
+        ({"type": "record", "name": "A", "fields": [{"name": "f", "type": 7}]}, "not int"),
+        ({"type": "record", "fields": []}, "no valid Avro"),
+        ({"type": "record", "name": "A", "fields": [{"type": "int"}]}, "no valid Avro"),
+        ({"type": "enum", "name": "E", "symbols": ["a", "a"]}, "no valid Avro"),
+    ],
+)
+def test_a_dangerous_or_broken_schema_is_refused(schema: dict[str, object], said: str) -> None:
+    with pytest.raises(SchemaRefused, match=said):
+        load_checked(schema)
+
+
+def test_a_schema_nested_without_end_is_refused_and_not_followed() -> None:
+    with pytest.raises(SchemaRefused, match="deeper"):
+        load_checked(record("A", nested(100_000)))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        record("A", nested(MAX_LEVELS - 1)),
+        record("A", record("B", "int"), "B", {"type": "array", "items": "B"}),
+        record("A", {"type": "array", "items": ["null", "int"]}),
+        record("A", *["null"] * (MAX_FREE_VALUES - 1)),
+        record("A", {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["a"]}}),
+    ],
+)
+def test_an_ordinary_schema_is_loaded(schema: dict[str, object]) -> None:
+    assert load_checked(schema)
