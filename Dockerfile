@@ -43,7 +43,8 @@ ENV PATH=/app/bin:$PATH \
     PYTHONFAULTHANDLER=1 \
     PYTHONUNBUFFERED=1 \
     MALLOC_ARENA_MAX=2
-WORKDIR /tmp
+# Where the chart mounts connector.yaml, so that the default of --config finds it in a plain `docker run` too.
+WORKDIR /etc/extend-connector
 # Numeric, so that Kubernetes can prove runAsNonRoot.
 USER 65532:65532
 EXPOSE 8080 8081
