@@ -23,7 +23,7 @@ from tests.factories.records import entry_of, record_of, result_codec, run_of, t
 ROOM = 1_000_000
 
 
-def result_of(entry: Entry, run: Run, max_bytes: int = ROOM) -> OutRecord:
+def result_of(entry: Entry, run: Run, max_bytes: int = ROOM, topic: str | None = None) -> OutRecord:
     return result_record(
         entry,
         run,
@@ -33,6 +33,7 @@ def result_of(entry: Entry, run: Run, max_bytes: int = ROOM) -> OutRecord:
         emitted_ms=1_790_000_006_500,
         max_bytes=max_bytes,
         codec=result_codec,
+        topic=topic,
     )
 
 
@@ -144,17 +145,33 @@ def test_surrogates_in_the_texts_of_a_run_are_replaced() -> None:
 
 
 def test_an_output_that_the_topic_cannot_take_is_omitted() -> None:
+    run = run_of(output=b'"' + b"x" * 5000 + b'"')
+    assert read(result_of(entry_of(), run))["output_state"] == "inline"
+    record = result_of(entry_of(), run, 2000)
+    found = read(record)
+    assert record.wire_size <= 2000
+    assert (record.topic, record.key, record.headers) == (
+        "documents.processed",
+        b"customer-7",
+        entry_of().headers,
+    )
+    assert (found["output"], found["output_state"], found["run_id"]) == (None, "omitted", "exr_1")
+    assert found["value_error"] == "The output is left out: the topic cannot take a record of this size."
+
+
+def test_a_record_that_the_topic_refused_loses_its_output_and_nothing_else() -> None:
+    whole, refused = (result_of(entry_of(), run_of(), room) for room in (ROOM, 0))
+    lost = {"output": None, "output_state": "omitted", "value_error": read(refused)["value_error"]}
+    assert read(refused) == read(whole) | lost
+    assert "cannot take" in str(lost["value_error"])
+    assert (refused.key, refused.headers) == (whole.key, whole.headers)
+
+
+def test_the_limit_counts_headers() -> None:
     headers: Headers = (("h", b"x" * 1500),)
     room = result_of(entry_of(headers=()), run_of()).wire_size + 1500
     assert read(result_of(entry_of(headers=()), run_of(), room))["output_state"] == "inline"
     assert read(result_of(entry_of(headers=headers), run_of(), room))["output_state"] == "omitted"
-
-
-def test_the_limit_counts_headers() -> None:
-    run = run_of(output=b'"' + b"x" * 500 + b'"')
-    headers: Headers = (("h", b"x" * 1500),)
-    assert read(result_of(entry_of(), run, 2000))["output_state"] == "inline"
-    assert read(result_of(entry_of(headers=headers), run, 2400))["output_state"] == "omitted"
 
 
 def test_an_output_at_the_limit_stays() -> None:
@@ -228,38 +245,19 @@ def test_what_the_run_does_not_show_comes_from_the_request() -> None:
     assert (found["processor_id"], found["file_id"], found["file_name"]) == ("edt_1", "file_9", None)
 
 
-def test_an_end_of_ours_is_a_failure_with_our_code() -> None:
-    for known, run_id in ((None, "exr_1"), (run_of("PROCESSING"), "exr_1")):
-        record = failed_run(
-            entry_of(),
-            reason="MAX_WAIT",
-            message="Not ended after 10 minutes.",
-            prefix="documents",
-            observed_via="poll",
-            observed_ms=1,
-            emitted_ms=2,
-            max_bytes=ROOM,
-            codec=result_codec,
-            run=known,
-            topic="documents.timed-out",
-        )
-        found = read(record)
-        assert record.topic == "documents.timed-out"
-        assert (found["status"], found["failure_reason"]) == ("FAILED", "CONNECTOR_MAX_WAIT")
-        assert (found["run_id"], found["output_state"]) == (run_id, "none")
+@pytest.mark.parametrize("known", [None, run_of("PROCESSING")])
+@pytest.mark.parametrize("reason", ["MAX_WAIT", "CONNECTOR_MAX_WAIT"])
+def test_an_end_of_ours_is_a_failure_with_our_code(known: Run | None, reason: str) -> None:
+    run = failed_run(entry_of(), reason, "Not ended after 10 minutes.", known)
+    record = result_of(entry_of(), run, topic="documents.timed-out")
+    found = read(record)
+    assert record.topic == "documents.timed-out"
+    assert (found["status"], found["failure_reason"]) == ("FAILED", "CONNECTOR_MAX_WAIT")
+    assert (found["run_id"], found["output_state"]) == ("exr_1", "none")
+    assert found["failure_message"] == "Not ended after 10 minutes."
 
 
 def test_an_end_of_ours_without_a_run_has_no_run_id() -> None:
-    record = failed_run(
-        replace(entry_of(), run_id=None, started_ms=None),
-        reason="CONNECTOR_DROPPED",
-        message="Dropped.",
-        prefix="documents",
-        observed_via="adopted",
-        observed_ms=1,
-        emitted_ms=2,
-        max_bytes=ROOM,
-        codec=result_codec,
-    )
-    found = read(record)
-    assert (record.topic, found["run_id"], found["failure_reason"]) == ("documents.failed", None, "CONNECTOR_DROPPED")
+    entry = replace(entry_of(), run_id=None, started_ms=None)
+    record = result_of(entry, failed_run(entry, "DROPPED", "Dropped."))
+    assert (record.topic, read(record)["run_id"]) == ("documents.failed", None)
