@@ -50,9 +50,7 @@ def found(pattern: re.Pattern[str]) -> list[str]:
     return places
 
 
-@pytest.mark.parametrize(
-    "pattern", [ADDRESSES, MACHINE_PATHS, FORGOTTEN], ids=["address", "path", "forgotten"]
-)
+@pytest.mark.parametrize("pattern", [ADDRESSES, MACHINE_PATHS, FORGOTTEN], ids=["address", "path", "forgotten"])
 def test_no_file_names_a_registry_or_a_machine_or_unfinished_work(pattern: re.Pattern[str]) -> None:
     assert found(pattern) == []
 
@@ -133,8 +131,6 @@ def test_every_target_is_phony_so_that_a_file_of_its_name_cannot_hide_it() -> No
 
 
 def test_contributing_lists_every_target() -> None:
-    listed = set(
-        re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
-    )
+    listed = set(re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE))
 
     assert listed == targets()

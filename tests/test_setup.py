@@ -40,9 +40,7 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
-def install(
-    checkout: Path, *, old: int = 0, no_venv: int = 0, pip: str = "", pip_code: int = 0
-) -> tuple[int, str]:
+def install(checkout: Path, *, old: int = 0, no_venv: int = 0, pip: str = "", pip_code: int = 0) -> tuple[int, str]:
     """Runs the set-up with a Python that behaves as told; returns its exit code and stderr."""
     text = PYTHON.format(old=old, no_venv=no_venv, pip=pip, pip_code=pip_code)
     python = program(checkout.parent / "bin" / "python3", text)
@@ -79,9 +77,7 @@ def test_a_set_up_that_succeeds_leaves_its_stamp_and_says_nothing_on_stderr(chec
     ],
     ids=["old python", "no venv", "no network", "wrong hash", "disk full"],
 )
-def test_a_missing_piece_is_named_in_one_sentence(
-    checkout: Path, fault: dict[str, int | str], words: str
-) -> None:
+def test_a_missing_piece_is_named_in_one_sentence(checkout: Path, fault: dict[str, int | str], words: str) -> None:
     code, said = install(checkout, **fault)  # type: ignore[arg-type] # the values differ in type by key
 
     assert code == 1
