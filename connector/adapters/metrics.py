@@ -31,6 +31,7 @@ from prometheus_client.exposition import choose_encoder
 
 import connector
 from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.core.reasons import Reason
 from connector.core.run_types import STATUSES
 
 PREFIX = "extend_connector_"
@@ -129,9 +130,7 @@ class _Definer:
         full = self._define(name, "gauge", text, labels)
         return Labelled(Gauge(full, text, tuple(labels), registry=self._registry), labels)
 
-    def histograms(
-        self, name: str, text: str, bounds: Sequence[float], **labels: Label
-    ) -> Labelled[Histogram]:
+    def histograms(self, name: str, text: str, bounds: Sequence[float], **labels: Label) -> Labelled[Histogram]:
         full = self._define(name, "histogram", text, labels)
         metric = Histogram(full, text, tuple(labels), registry=self._registry, buckets=bounds)
         return self._prepared(Labelled(metric, labels))
@@ -193,7 +192,7 @@ class Metrics:
             "dead_letters_total",
             "Records sent to the dead-letter topic because they can never become a run, by reason code "
             "(the record's header extend.reason).",
-            reason=Codes(),
+            reason=OneOf(*Reason, "other"),
         )
         self.runs_started = define.counters(
             "runs_started_total",

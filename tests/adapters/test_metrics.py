@@ -10,6 +10,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from connector.adapters.metrics import OUTCOMES, PREFIX, Metrics
+from connector.core.reasons import Reason
 
 NAMES_OF_THE_DESIGN = {
     "records_consumed_total",
@@ -67,9 +68,7 @@ def test_every_metric_is_an_attribute_that_is_called_as_the_metric() -> None:
     metrics = Metrics()
     for definition in metrics.definitions:
         if definition.kind != "info":
-            assert hasattr(metrics, definition.name.removeprefix(PREFIX).removesuffix("_total")), (
-                definition.name
-            )
+            assert hasattr(metrics, definition.name.removeprefix(PREFIX).removesuffix("_total")), definition.name
 
 
 def test_names_follow_the_conventions_of_prometheus() -> None:
@@ -108,23 +107,31 @@ def test_an_unknown_outcome_is_counted_as_other() -> None:
 )
 def test_what_is_no_code_never_becomes_a_label(reason: str) -> None:
     metrics = Metrics()
-    metrics.dead_letters.labels(reason=reason).inc()
-    assert value(metrics, "dead_letters_total", reason="other") == 1
+    metrics.starts_refused.labels(reason=reason).inc()
+    assert value(metrics, "starts_refused_total", reason="other") == 1
+
+
+def test_every_reason_for_a_dead_letter_is_counted_under_its_code() -> None:
+    metrics = Metrics()
+    for reason in Reason:
+        metrics.dead_letters.labels(reason=reason).inc()
+        assert value(metrics, "dead_letters_total", reason=reason.value) == 1
+    assert value(metrics, "dead_letters_total", reason="other") == 0
 
 
 def test_codes_stop_growing_at_their_limit() -> None:
     metrics = Metrics()
     for number in range(1000):
-        metrics.dead_letters.labels(reason=f"CODE_{number}").inc()
+        metrics.produce_errors.labels(error=f"_CODE_{number}").inc()
     series = [
         sample
         for family in metrics.registry.collect()
-        if family.name == f"{PREFIX}dead_letters"
+        if family.name == f"{PREFIX}produce_errors"
         for sample in family.samples
     ]
     assert len(series) == 65
-    assert value(metrics, "dead_letters_total", reason="CODE_0") == 1
-    assert value(metrics, "dead_letters_total", reason="other") == 1000 - 64
+    assert value(metrics, "produce_errors_total", error="_CODE_0") == 1
+    assert value(metrics, "produce_errors_total", error="other") == 1000 - 64
 
 
 def test_a_forgotten_label_is_named() -> None:
@@ -212,7 +219,4 @@ def test_counts_of_many_threads_add_up() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (
-        sum(value(metrics, "api_requests_total", operation="get", code=str(200 + n)) or 0 for n in range(5))
-        == 2000
-    )
+    assert sum(value(metrics, "api_requests_total", operation="get", code=str(200 + n)) or 0 for n in range(5)) == 2000
