@@ -134,3 +134,11 @@ def test_contributing_lists_every_target() -> None:
     listed = set(re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE))
 
     assert listed == targets()
+
+
+def test_contributing_says_what_each_folder_of_tests_needs_and_proves() -> None:
+    folders = {path.parent.relative_to(ROOT).parts[1] for path in (ROOT / "tests").glob("*/**/test_*.py")}
+    listed = set(re.findall(r"^\| `tests/(\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE))
+
+    assert folders
+    assert folders - listed == set()
