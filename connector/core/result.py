@@ -7,6 +7,7 @@ error: it loses its output, then whatever else is large, and says so; status, to
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from connector.core.entry import Entry
 from connector.core.framing import Codec
@@ -14,6 +15,9 @@ from connector.core.record import Headers, OutRecord
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, topic_of
 from connector.core.tag import Tag, untagged_file_name
+
+ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
+"""What told the connector that a run had ended."""
 
 CONNECTOR_REASON = "CONNECTOR_"
 """Begins the failure reason of every end that is ours and not the API's."""
@@ -54,7 +58,7 @@ def result_record(
     run: Run,
     *,
     prefix: str,
-    observed_via: str,
+    observed_via: ObservedVia,
     observed_ms: int,
     emitted_ms: int,
     max_bytes: int,
@@ -98,23 +102,54 @@ def result_record(
     return _fitted(sent, max_bytes, codec)
 
 
-def failed_run(entry: Entry, reason: str, message: str, run: Run | None = None) -> Run:
-    """The run of a document whose end is ours and not the API's: ``FAILED``, without an output.
+def failed_run(
+    entry: Entry,
+    *,
+    reason: str,
+    message: str,
+    prefix: str,
+    observed_via: ObservedVia,
+    observed_ms: int,
+    emitted_ms: int,
+    max_bytes: int,
+    codec: Codec,
+    run: Run | None = None,
+    topic: str | None = None,
+) -> OutRecord:
+    """The result of a document whose end is ours and not the API's: ``FAILED``, without an output.
 
     Args:
-        entry: the open document.
+        entry: the open document; the result is its next revision.
         reason: a code; ``CONNECTOR_`` is put in front when it does not begin with it.
         message: one sentence for the reader of the topic.
+        prefix: of the status topics.
+        observed_via: what told us: ``sweep``, ``poll``, ``webhook`` or ``adopted``.
+        observed_ms: when the end was decided, milliseconds since the epoch.
+        emitted_ms: now, milliseconds since the epoch.
+        max_bytes: as in ``result_record``.
+        codec: of ``run_result``.
         run: the run as it was last seen, when one is known.
+        topic: another topic than ``<prefix>.failed``, e.g. ``<prefix>.timed-out``.
     """
     known = run or Run(id=entry.run_id or "", run_type=entry.request.run_type, status="FAILED")
-    return replace(
+    ended = replace(
         known,
         status="FAILED",
         output=None,
         failure_reason=reason if reason.startswith(CONNECTOR_REASON) else f"{CONNECTOR_REASON}{reason}",
         failure_message=message,
         finished_ms=None,
+    )
+    return result_record(
+        entry,
+        ended,
+        prefix=prefix,
+        observed_via=observed_via,
+        observed_ms=observed_ms,
+        emitted_ms=emitted_ms,
+        max_bytes=max_bytes,
+        codec=codec,
+        topic=topic,
     )
 
 

@@ -245,11 +245,26 @@ def test_what_the_run_does_not_show_comes_from_the_request() -> None:
     assert (found["processor_id"], found["file_id"], found["file_name"]) == ("edt_1", "file_9", None)
 
 
+def ended_by_us(entry: Entry, reason: str, run: Run | None = None, topic: str | None = None) -> OutRecord:
+    return failed_run(
+        entry,
+        reason=reason,
+        message="Not ended after 10 minutes.",
+        prefix="documents",
+        observed_via="poll",
+        observed_ms=1,
+        emitted_ms=2,
+        max_bytes=ROOM,
+        codec=result_codec,
+        run=run,
+        topic=topic,
+    )
+
+
 @pytest.mark.parametrize("known", [None, run_of("PROCESSING")])
 @pytest.mark.parametrize("reason", ["MAX_WAIT", "CONNECTOR_MAX_WAIT"])
 def test_an_end_of_ours_is_a_failure_with_our_code(known: Run | None, reason: str) -> None:
-    run = failed_run(entry_of(), reason, "Not ended after 10 minutes.", known)
-    record = result_of(entry_of(), run, topic="documents.timed-out")
+    record = ended_by_us(entry_of(), reason, known, "documents.timed-out")
     found = read(record)
     assert record.topic == "documents.timed-out"
     assert (found["status"], found["failure_reason"]) == ("FAILED", "CONNECTOR_MAX_WAIT")
@@ -258,6 +273,5 @@ def test_an_end_of_ours_is_a_failure_with_our_code(known: Run | None, reason: st
 
 
 def test_an_end_of_ours_without_a_run_has_no_run_id() -> None:
-    entry = replace(entry_of(), run_id=None, started_ms=None)
-    record = result_of(entry, failed_run(entry, "DROPPED", "Dropped."))
+    record = ended_by_us(replace(entry_of(), run_id=None, started_ms=None), "DROPPED")
     assert (record.topic, read(record)["run_id"]) == ("documents.failed", None)
