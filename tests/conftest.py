@@ -1,3 +1,13 @@
-"""Fixtures for every folder."""
+"""Fixtures and settings for every folder."""
+
+import os
+
+from hypothesis import settings
 
 pytest_plugins = ["tests.kafka.fixtures"]
+
+# Two busy cores make any single example slow now and then: a deadline would fail a test for nothing.
+settings.register_profile("dev", deadline=None)
+# The same examples for every run of a commit: a red build can be repeated.
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")

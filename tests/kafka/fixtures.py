@@ -1,0 +1,158 @@
+"""The brokers of the test run, as fixtures for every folder. A test that asks for one is marked ``kafka`` by that.
+
+========================  ==============================================================================
+``kafka``                 one node for the whole run, started by the first test that asks
+``three_node_kafka``      three nodes for one module; their nodes may be killed
+``unique_name``           makes names that no other test uses: topics, groups, transactional ids
+``create_topics``         makes topics on ``kafka``, with such names
+========================  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import wait
+from typing import Protocol
+from uuid import uuid4
+
+import pytest
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
+    AdminClient,
+    NewTopic,
+)
+
+from tests.kafka.cluster import GivenKafka, Kafka, KafkaCluster, given_kafka
+from tests.kafka.jars import BROKER_VARIABLE, BrokerUnavailable, cache_folder, fetch_jars, read_lock
+
+_BROKERS = {"kafka", "three_node_kafka"}
+_TOPIC_SECONDS = 20.0
+
+UniqueName = Callable[[str], str]
+
+
+class CreateTopics(Protocol):
+    """The type of the fixture ``create_topics``."""
+
+    def __call__(
+        self,
+        *names: str,
+        partitions: int = 1,
+        config: Mapping[str, str] | None = None,
+    ) -> tuple[str, ...]:
+        """Make topics.
+
+        Args:
+            names: what each is for, e.g. ``input``; the real names are unique.
+            partitions: of each.
+            config: topic configuration of each.
+
+        Returns:
+            The real names, in the same order; every partition has a leader.
+        """
+        ...
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a broker, before ``-m`` is applied."""
+    for item in items:
+        if _BROKERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say in one sentence, before anything runs, that there is no Kafka: not once per test.
+
+    Raises:
+        pytest.UsageError: tests of this run need a broker and its jars are not to be had.
+    """
+    wanted = any(item.get_closest_marker("kafka") for item in session.items)
+    if not wanted or session.config.option.collectonly or given_kafka() is not None:
+        return
+    try:
+        fetch_jars(read_lock(), cache_folder())
+    except BrokerUnavailable as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A real broker for the whole run. Its log stays in pytest's temporary folder."""
+    given = given_kafka()
+    if given is not None:
+        yield given
+        return
+    cluster = KafkaCluster(1, folder=tmp_path_factory.mktemp("kafka"))
+    _start(cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def three_node_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """Three brokers of this module's own. A module that kills one starts it again."""
+    if given_kafka() is not None:
+        pytest.skip(f"{BROKER_VARIABLE} names a broker whose nodes are not ours to kill")
+    cluster = KafkaCluster(3, folder=tmp_path_factory.mktemp("kafka-three"))
+    _start(cluster)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def unique_name(request: pytest.FixtureRequest) -> UniqueName:
+    """A function that makes ``<what>`` unique in the cluster, and readable in its log."""
+    test = request.node.name.partition("[")[0].removeprefix("test_")[:60]
+    random = uuid4().hex[:8]
+    return lambda what: f"{what}-{test}-{random}".replace("_", "-")
+
+
+@pytest.fixture
+def create_topics(kafka: Kafka, unique_name: UniqueName) -> Iterator[CreateTopics]:
+    """Makes topics of this test's own. On a broker that is not ours they are removed again."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    made: list[str] = []
+
+    def create(*names: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        real = tuple(unique_name(name) for name in names)
+        made_topics(admin, real, partitions, config or {})
+        made.extend(real)
+        return real
+
+    yield create
+    if made and isinstance(kafka, GivenKafka):
+        wait(admin.delete_topics(made).values(), _TOPIC_SECONDS)
+
+
+def made_topics(admin: AdminClient, names: tuple[str, ...], partitions: int, config: Mapping[str, str]) -> None:
+    """Make topics with the broker's default replication, and wait until every partition has a leader.
+
+    Raises:
+        TimeoutError: a partition had no leader in time.
+    """
+    topics = [NewTopic(name, partitions, -1, config=dict(config)) for name in names]
+    for future in admin.create_topics(topics).values():
+        future.result(_TOPIC_SECONDS)
+    deadline = time.monotonic() + _TOPIC_SECONDS
+    for name in names:
+        while not _led(admin, name, partitions):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} has no leader for every partition after {_TOPIC_SECONDS:g} s")
+            time.sleep(0.02)
+
+
+def _led(admin: AdminClient, name: str, partitions: int) -> bool:
+    topic = admin.list_topics(name, timeout=_TOPIC_SECONDS).topics[name]
+    return len(topic.partitions) == partitions and all(each.leader >= 0 for each in topic.partitions.values())
+
+
+def _start(cluster: KafkaCluster) -> None:
+    try:
+        cluster.start()
+    except BrokerUnavailable as error:
+        pytest.exit(str(error), returncode=1)  # one message; a failing fixture would repeat it for every test
