@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, cast
 from urllib.parse import urlencode
 
 import httpx
@@ -189,7 +189,8 @@ class HttpApi:
         pool = self._starts if operation in _STARTS else self._reads
         limit = self._max_start_body if operation in _SMALL else self._max_read_body
         exchange = Exchange(f"{method} {path}", self._clock.wall, may_write, late)
-        request = self._request(exchange, method, path, query, body)
+        wire = _Wire(exchange, has_body=bool(body))
+        request = self._request(wire, method, path, query, body)
 
         async def perform(transport: httpx.AsyncHTTPTransport) -> Outcome:
             try:
@@ -197,6 +198,9 @@ class HttpApi:
             except httpx.PoolTimeout:
                 pool.renew(transport)
                 return NotSent(f"{exchange.asked}: not sent: the pool had no free slot.", retryable=True)
+            except asyncio.CancelledError:  # by ``aclose`` alone
+                await wire.close()
+                raise
 
         exchange.outcome.add_done_callback(lambda done: self._observe(operation, done.result(), start))
         try:
@@ -225,7 +229,7 @@ class HttpApi:
 
     def _request(
         self,
-        exchange: Exchange,
+        wire: _Wire,
         method: str,
         path: str,
         query: Mapping[str, str] | None,
@@ -235,7 +239,7 @@ class HttpApi:
         headers = self._headers if body is None else {**self._headers, "content-type": "application/json"}
         # No read and write timeouts: the deadline ends the call anyway, and they lose slots (measured).
         timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT, pool=CONNECT_TIMEOUT)
-        extensions = {"timeout": timeout.as_dict(), "trace": _trace(exchange, has_body=bool(body))}
+        extensions = {"timeout": timeout.as_dict(), "trace": wire.trace}
         return httpx.Request(method, url, headers=headers, content=body, extensions=extensions)
 
     def _observe(self, operation: Operation, outcome: Outcome, start: float) -> None:
@@ -244,16 +248,33 @@ class HttpApi:
             self._on_request(operation, code, self._clock.monotonic() - start)
 
 
-def _trace(exchange: Exchange, *, has_body: bool) -> Callable[[str, object], Awaitable[None]]:
-    """The trace hook of httpcore: awaited before each step, and what it raises ends the request there."""
+class _Wire:
+    """What httpcore's trace events say about one request: they are awaited before and after each step."""
 
-    async def trace(name: str, _info: object) -> None:
-        if name == "http11.send_request_headers.started" and has_body:
-            exchange.check()  # a server that gets headers alone can do nothing yet
-        elif name == "http11.send_request_headers.started" or (name == "http11.send_request_body.started" and has_body):
-            exchange.write()
+    def __init__(self, exchange: Exchange, *, has_body: bool) -> None:
+        self._exchange = exchange
+        self._has_body = has_body
+        self._stream: _Stream | None = None
 
-    return trace
+    async def trace(self, name: str, info: Mapping[str, object]) -> None:
+        """The hook. What it raises ends the request before that step."""
+        if name == "connection.connect_tcp.complete":
+            self._stream = cast("_Stream", info["return_value"])
+        elif name == "http11.send_request_headers.started" and self._has_body:
+            self._exchange.check()  # a server that gets headers alone can do nothing yet
+        elif name == "http11.send_request_headers.started" or (
+            name == "http11.send_request_body.started" and self._has_body
+        ):
+            self._exchange.write()
+
+    async def close(self) -> None:
+        """Close the connection if it was made for this request: in a handshake, httpcore would forget it."""
+        if self._stream is not None:
+            await self._stream.aclose()
+
+
+class _Stream(Protocol):
+    async def aclose(self) -> None: ...
 
 
 async def _perform(
