@@ -164,11 +164,7 @@ def _described(value: object) -> str:
 def _text(text: str) -> str:
     # Redacted before it is cut, so that the cut cannot make half a secret unrecognisable.
     shown = _redactor.redact(text)
-    return (
-        shown
-        if len(shown) <= MAX_CHARS
-        else f"{shown[:MAX_CHARS]}… ({len(shown) - MAX_CHARS} more characters)"
-    )
+    return shown if len(shown) <= MAX_CHARS else f"{shown[:MAX_CHARS]}… ({len(shown) - MAX_CHARS} more characters)"
 
 
 def _hand_over(_: WrappedLogger, __: str, fields: EventDict) -> tuple[tuple[str], dict[str, object]]:

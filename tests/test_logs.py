@@ -231,19 +231,13 @@ def test_a_reader_that_went_away_is_no_reason_to_fail() -> None:
         "logger.error('gone')\n"
         "print('went on')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert "went on" in done.stdout
 
 
 def test_without_configuration_a_warning_reads_as_a_sentence_and_nothing_goes_to_stdout() -> None:
-    program = (
-        "from connector.logs import logger\nlogger.info('no')\nlogger.warning('A warning.', key='sk_1')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
+    program = "from connector.logs import logger\nlogger.info('no')\nlogger.warning('A warning.', key='sk_1')\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == ""
     assert done.stderr == "A warning.\n"
 

@@ -130,8 +130,8 @@ class Server:
         listener = self._bind()
         self.port = listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name=f"http:{self.port}")
-        # Uvicorn sets a flag and no event. Listening takes one turn of the loop, so this turns once or twice.
-        while not self._server.started and not self._task.done():
+        # Listening takes a turn of the loop or two, so this does not spin.
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
             await asyncio.sleep(0)
         if self._task.done():
             listener.close()

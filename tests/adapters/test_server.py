@@ -101,9 +101,7 @@ async def test_the_server_does_not_say_what_it_is() -> None:
 
 async def test_a_taken_port_is_an_error_with_the_way_out() -> None:
     async with serve() as first:
-        with pytest.raises(
-            ConnectorError, match=rf"admin\.port: cannot listen on 127\.0\.0\.1 port {first.port}"
-        ):
+        with pytest.raises(ConnectorError, match=rf"admin\.port: cannot listen on 127\.0\.0\.1 port {first.port}"):
             await serve(port=first.port).start()
 
 

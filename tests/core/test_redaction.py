@@ -93,9 +93,7 @@ def test_any_text_can_be_shown(text: str) -> None:
     Redactor().redact(text)
 
 
-@pytest.mark.parametrize(
-    "name", ["password", "ssl.key.password", "api_key", "Authorization", "webhook_secret"]
-)
+@pytest.mark.parametrize("name", ["password", "ssl.key.password", "api_key", "Authorization", "webhook_secret"])
 def test_names_tell_secrets(name: str) -> None:
     assert names_a_secret(name)
 
