@@ -21,9 +21,6 @@ DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
 ENVELOPE_BYTES = 64 * 1024
 """Room around a document in journal and dead letters: the request's fields, tag, times, error headers."""
 
-BATCH_BYTES = 1024
-"""What a batch adds to the record inside: 61 bytes of head and a few for each length (KIP-98)."""
-
 SIGNALS_RETENTION_MS = 3 * 24 * 3600 * 1000
 SHORTEST_SIGNALS_RETENTION_MS = 3600 * 1000
 """Below this a fact about a POST can vanish before the next worker has read it."""
@@ -76,11 +73,6 @@ class TopicFacts:
     def max_message_bytes(self) -> int:
         """Bytes of the largest batch that it takes; Kafka's default where the settings may not be read."""
         return int((self.config or {}).get("max.message.bytes", DEFAULT_MAX_MESSAGE_BYTES))
-
-    @property
-    def record_limit(self) -> int:
-        """Bytes of key, value and headers that one record may have here."""
-        return max(0, self.max_message_bytes - BATCH_BYTES)
 
     @property
     def cleanup(self) -> frozenset[str] | None:

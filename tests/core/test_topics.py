@@ -209,7 +209,5 @@ def test_the_signals_topic_gets_the_count_of_a_journal_that_is_there() -> None:
     assert (spec.name, spec.partitions) == ("invoices.signals", 4)
 
 
-def test_a_record_must_leave_room_for_its_batch() -> None:
-    assert TopicFacts(1, "id", {"max.message.bytes": "2000"}).record_limit == 2000 - 1024
-    assert TopicFacts(1, "id", {"max.message.bytes": "10"}).record_limit == 0
+def test_unreadable_settings_count_as_kafkas_default() -> None:
     assert TopicFacts(1, "id", None).max_message_bytes == DEFAULT_MAX_MESSAGE_BYTES
