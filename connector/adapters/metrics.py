@@ -31,6 +31,7 @@ from prometheus_client.exposition import choose_encoder
 
 import connector
 from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.core.positions import Cause
 from connector.core.reasons import Reason
 from connector.core.run_types import STATUSES
 
@@ -50,6 +51,9 @@ LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 
 OUTCOMES = (*STATUSES, "TIMED_OUT")
 """How an open document ends: a terminal status of the API, or ``follow.on_timeout: emit``."""
+
+OPERATIONS = ("create", "get", "list", "cancel", "sync", "probe")
+"""What a request to the API is for, as the HTTP adapter reports it."""
 
 # A `_created` series beside every counter would double what is scraped, for nobody's question.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client did not annotate it
@@ -283,14 +287,14 @@ class Metrics:
         self.api_requests = define.counters(
             "api_requests_total",
             "Requests to the API, by HTTP status, or by class of error when no status came back.",
-            operation=Codes(limit=32),
+            operation=OneOf(*OPERATIONS, "other"),
             code=Codes(),
         )
         self.api_request_duration_seconds = define.histograms(
             "api_request_duration_seconds",
             "Duration of a request to the API, its body included.",
             CALL_SECONDS,
-            operation=Codes(limit=32),
+            operation=OneOf(*OPERATIONS, "other"),
         )
         self.api_throttled_seconds = define.counters(
             "api_throttled_seconds_total",
@@ -337,7 +341,7 @@ class Metrics:
         self.positions_reset = define.counters(
             "positions_reset_total",
             "Partitions that did not begin at their committed offset, by reason.",
-            reason=Codes(),
+            reason=OneOf(*(cause for cause in Cause if cause is not Cause.COMMITTED), "other"),
         )
         self.rebalances = define.counters(
             "rebalances_total",

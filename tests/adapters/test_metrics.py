@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
+from typing import get_args
 
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from connector.adapters.metrics import OUTCOMES, PREFIX, Metrics
+from connector.adapters.http import Operation
+from connector.adapters.metrics import OPERATIONS, OUTCOMES, PREFIX, Metrics
 from connector.core.reasons import Reason
 
 NAMES_OF_THE_DESIGN = {
@@ -117,6 +119,12 @@ def test_every_reason_for_a_dead_letter_is_counted_under_its_code() -> None:
         metrics.dead_letters.labels(reason=reason).inc()
         assert value(metrics, "dead_letters_total", reason=reason.value) == 1
     assert value(metrics, "dead_letters_total", reason="other") == 0
+
+
+def test_every_operation_that_the_client_reports_has_its_series() -> None:
+    assert set(get_args(Operation)) == set(OPERATIONS)
+    for operation in OPERATIONS:
+        assert value(Metrics(), "api_request_duration_seconds_count", operation=operation) == 0
 
 
 def test_codes_stop_growing_at_their_limit() -> None:
