@@ -1,0 +1,222 @@
+"""Step 1, accept: records wait in their inbox, and the first of each becomes an entry, a dead letter, or nothing.
+
+Everything that moves the offset of a partition is written in the order of its records, so that no committed offset
+ever passes a record that is not accounted for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+
+from connector.adapters.metrics import Metrics
+from connector.clock import Clock
+from connector.core.entry import Entry, State, accept
+from connector.core.errors import OwnershipLost, RecordRejected
+from connector.core.reasons import Reason
+from connector.core.record import OutRecord, Partition, Record
+from connector.core.reference import ReferenceDecoder
+from connector.core.request import resolve
+from connector.core.route import Route
+from connector.core.tag import Tag, tag_of
+from connector.documents import Holding, Holdings
+from connector.journal.journal import Journal, Written
+from connector.journal.kafka_thread import RecordTooLarge
+from connector.logs import logger
+
+INBOX_FULL = 200
+INBOX_LOW = 50
+"""Records that wait on the loop for each partition; fetching pauses in between. Pausing drops what librdkafka has
+prefetched, so the two are far apart."""
+INBOX_BYTES = 16_000_000
+WAITING_MOST = 100
+"""Documents of one stopped route, or behind one key, that are accepted ahead; then their partition pauses."""
+STATE_CHANGES_BYTES = 1_024
+"""What later states of an entry may add to the first one: nonce, run id, reason."""
+
+
+class Resolver:
+    """Decides what a record becomes. It writes nothing down."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        routes: Sequence[Route],
+        decoder: ReferenceDecoder,
+        journal_bytes: int,
+        size_of: Callable[[Entry], int],
+    ) -> None:
+        """Build it.
+
+        Args:
+            name: the connector's name, part of every tag.
+            routes: all routes, in the order of the configuration.
+            decoder: reads references.
+            journal_bytes: the largest record that the journal takes.
+            size_of: bytes of an entry as a journal record.
+        """
+        self._name = name
+        self._routes = routes
+        self._decoder = decoder
+        self._journal_bytes = journal_bytes
+        self._size_of = size_of
+
+    def tag(self, record: Record, topic_id: str) -> Tag:
+        """The record's name for ever."""
+        return tag_of(self._name, topic_id, record)
+
+    def entry(self, record: Record, tag: Tag, now_ms: int) -> Entry:
+        """What a record becomes.
+
+        Args:
+            record: an input record with a value.
+            tag: its tag.
+            now_ms: milliseconds since the epoch.
+
+        Raises:
+            RecordRejected: it can never become a run.
+        """
+        routes = [route for route in self._routes if route.topic == record.partition.topic]
+        entry = accept(tag, resolve(record, routes, tag, self._decoder), record, now_ms)
+        if self._size_of(entry) + STATE_CHANGES_BYTES > self._journal_bytes:
+            raise RecordRejected(
+                Reason.TOO_LARGE,
+                f"The record and its request take more than the {self._journal_bytes} bytes that the journal topic "
+                "takes; raise its max.message.bytes, or send a smaller reference.",
+                stage="journal",
+            )
+        return entry
+
+
+class Acceptor:
+    """The inboxes of the partitions that are ours."""
+
+    def __init__(
+        self,
+        *,
+        resolver: Resolver,
+        journal: Journal,
+        dead_letter: Callable[[Record, RecordRejected], OutRecord],
+        holdings: Holdings,
+        route_stopped: Callable[[str], bool],
+        most_in_flight: int,
+        most_bytes: int,
+        pause: Callable[[Partition], None],
+        resume: Callable[[Partition], None],
+        spawn: Callable[[Coroutine[object, object, None]], None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Build the step.
+
+        Args:
+            resolver: decides about records.
+            journal: what is durable.
+            dead_letter: builds the dead letter of a record.
+            holdings: the open documents.
+            route_stopped: whether a route is stopped, by its name.
+            most_in_flight: documents accepted or started, without a result.
+            most_bytes: what they take in memory.
+            pause: stop fetching a partition.
+            resume: fetch it again.
+            spawn: runs a coroutine in the pipeline's task group.
+            clock: the time.
+            metrics: where to count.
+        """
+        self._resolver = resolver
+        self._journal = journal
+        self._dead_letter = dead_letter
+        self._holdings = holdings
+        self._route_stopped = route_stopped
+        self._most_in_flight = most_in_flight
+        self._most_bytes = most_bytes
+        self._pause = pause
+        self._resume = resume
+        self._spawn = spawn
+        self._clock = clock
+        self._metrics = metrics
+
+    def deliver(self, holding: Holding, record: Record) -> None:
+        """A record came in."""
+        self._metrics.records_consumed.labels(topic=record.partition.topic).inc()
+        holding.inbox.append(record)
+        holding.inbox_bytes += record.size
+        full = len(holding.inbox) >= INBOX_FULL or holding.inbox_bytes >= INBOX_BYTES
+        if full and not holding.paused:
+            holding.paused = True
+            self._pause(record.partition)
+
+    def room(self) -> bool:
+        """Whether one more document may be accepted."""
+        return self._holdings.in_flight < self._most_in_flight and self._holdings.size < self._most_bytes
+
+    def clear_head(self, holding: Holding) -> None:
+        """Deal with the first records of an inbox until one is left that may be started, or has to wait here."""
+        while holding.inbox and not holding.settling:
+            record = holding.inbox[0]
+            entry = holding.head = holding.head or self._entry_of(holding, record)
+            if entry is not None:
+                if not self._waits(holding, entry) or not self._may_wait(holding, entry):
+                    return
+                holding.put(entry)
+                self._unwatched(self._journal.accept(holding, entry, record.next_offset))
+            self.take_head(holding)
+
+    def take_head(self, holding: Holding) -> None:
+        """The first record is accounted for in a write that was handed over."""
+        record = holding.inbox.popleft()
+        holding.inbox_bytes -= record.size
+        holding.head = None
+        if holding.paused and len(holding.inbox) <= INBOX_LOW:
+            holding.paused = False
+            self._resume(holding.partition)
+
+    def _entry_of(self, holding: Holding, record: Record) -> Entry | None:
+        """What a record becomes; None when it was skipped or rejected."""
+        tag = self._resolver.tag(record, holding.topic_id)
+        if record.value is None or holding.get(str(tag)) is not None:
+            reason = "tombstone" if record.value is None else "already_open"
+            self._metrics.records_skipped.labels(reason=reason).inc()
+            self._unwatched(self._journal.skip(holding, record))
+            return None
+        try:
+            return self._resolver.entry(record, tag, self._clock.wall_ms())
+        except RecordRejected as error:
+            written = self._journal.reject(holding, self._dead_letter(record, error), record.next_offset)
+            self._spawn(self._count_rejected(written, record, error))
+            return None
+
+    def _waits(self, holding: Holding, entry: Entry) -> bool:
+        """Whether it must wait for its key, or for its route to work again, while records behind it go on."""
+        return holding.key_busy(entry) or self._route_stopped(entry.request.route)
+
+    def _may_wait(self, holding: Holding, entry: Entry) -> bool:
+        if holding.key_busy(entry) and holding.waiting_for_key(entry.key) > WAITING_MOST:
+            return False
+        if self._route_stopped(entry.request.route):
+            waiting = sum(
+                other.request.route == entry.request.route and other.state is State.READY
+                for each in self._holdings
+                for other in each
+            )
+            if waiting >= WAITING_MOST:
+                return False
+        return self.room()
+
+    async def _count_rejected(self, written: Written, record: Record, error: RecordRejected) -> None:
+        try:
+            await written
+        except (OwnershipLost, RecordTooLarge):
+            return
+        self._metrics.dead_letters.labels(reason=error.reason).inc()
+        logger.warning(
+            "dead_letter",
+            partition=str(record.partition),
+            offset=record.offset,
+            reason=error.reason,
+            path=error.path,
+        )
+
+    def _unwatched(self, written: Written) -> None:
+        """What the failure of this write means is the Kafka thread's business; nobody waits for it."""
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())

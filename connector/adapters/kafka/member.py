@@ -1,0 +1,164 @@
+"""The group member: what we own, what was delivered, and where each partition goes on. Belongs to the Kafka thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+
+from connector.adapters.kafka.errors import sentence_of
+from connector.adapters.kafka.messages import partition_of, record_of
+from connector.core.errors import TopicError
+from connector.core.record import Partition, Record
+
+
+class Listener(Protocol):
+    """Who is told about the group. Called inside ``poll`` and ``close``, on the polling thread."""
+
+    def on_assigned(self, partitions: Sequence[Partition]) -> None:
+        """These partitions are ours now; they are paused until ``Member.begin``."""
+
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """These partitions go when this call returns; until then commits with fresh metadata are accepted."""
+
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """These partitions are gone already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought.
+
+    Attributes:
+        records: in order within each partition.
+        broken: partitions whose offset is out of range, or that cannot be fetched, with librdkafka's reason.
+    """
+
+    records: tuple[Record, ...] = ()
+    broken: tuple[tuple[Partition, str], ...] = ()
+
+
+class Member:
+    """One consumer that is a member of the group."""
+
+    def __init__(
+        self,
+        properties: Mapping[str, Any],
+        topics: Iterable[str],
+        listener: Listener,
+        beat: Callable[[], None],
+    ) -> None:
+        """Create the client and subscribe; joining happens in ``poll``.
+
+        Args:
+            properties: librdkafka properties of a group member.
+            topics: the input topics.
+            listener: who is told about assignments.
+            beat: called before every call that may block.
+        """
+        self._consumer = Consumer(dict(properties))
+        self._listener = listener
+        self._beat = beat
+        self.owned: frozenset[Partition] = frozenset()
+        self.joined = False
+        self._consumer.subscribe(
+            sorted(topics),
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+
+    def poll(self, timeout: float, most: int) -> Polled:
+        """Serve the group and take what is there.
+
+        One ``poll`` and then ``consume`` without waiting: ``consume`` with a timeout waits it out unless the batch
+        is full (measured: it adds 57 ms at 0.1 s).
+
+        Args:
+            timeout: seconds to wait for the first record.
+            most: records at most.
+        """
+        self._beat()
+        first = self._consumer.poll(timeout)
+        if first is None:
+            return Polled()
+        messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
+        records: list[Record] = []
+        broken: list[tuple[Partition, str]] = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(record_of(message))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
+                continue
+            elif error.fatal() or error.code() in _NEEDS_A_PERSON:
+                raise TopicError([sentence_of(error)])
+            elif message.partition() is not None and not error.retriable():
+                broken.append((partition_of(message), error.name()))
+        return Polled(tuple(records), tuple(broken))
+
+    def metadata(self) -> object:
+        """The group metadata as the client knows it now: opaque, for ``send_offsets_to_transaction``."""
+        return self._consumer.consumer_group_metadata()
+
+    def begin(self, partition: Partition, offset: int) -> None:
+        """Read a partition from an offset on; works outside of callbacks for both group protocols (measured)."""
+        target = [TopicPartition(partition.topic, partition.number, offset)]
+        self._consumer.incremental_unassign([TopicPartition(partition.topic, partition.number)])
+        self._consumer.incremental_assign(target)
+        self._consumer.resume(target)  # a pause survives re-assignment, and nobody tells
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Stop fetching; polling must go on."""
+        self._consumer.pause([TopicPartition(p.topic, p.number) for p in partitions if p in self.owned])
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Fetch again from where reading stopped."""
+        self._consumer.resume([TopicPartition(p.topic, p.number) for p in partitions if p in self.owned])
+
+    def log_end(self, partition: Partition) -> int | None:
+        """The end of the readable log as of the last fetch, or None before one."""
+        position = TopicPartition(partition.topic, partition.number)
+        try:
+            watermarks = self._consumer.get_watermark_offsets(position, cached=True)
+        except KafkaException:
+            return None
+        return watermarks[1] if watermarks and watermarks[1] >= 0 else None
+
+    def close(self) -> None:
+        """Leave the group; ``on_revoked`` is called on the way."""
+        self._beat()
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.joined = True
+        fresh = [Partition(p.topic, p.partition) for p in partitions]
+        held = [TopicPartition(p.topic, p.number, OFFSET_END) for p in fresh]
+        consumer.incremental_assign(held)
+        consumer.pause(held)
+        self.owned = self.owned | frozenset(fresh)
+        self._listener.on_assigned(fresh)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = [Partition(p.topic, p.partition) for p in partitions]
+        self._listener.on_revoked(gone)
+        self.owned = self.owned - frozenset(gone)
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = [Partition(p.topic, p.partition) for p in partitions]
+        self.owned = self.owned - frozenset(gone)
+        self._listener.on_lost(gone)
+        consumer.incremental_unassign(partitions)
+
+
+_NEEDS_A_PERSON = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 - librdkafka's own code
+        KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+    },
+)

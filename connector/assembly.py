@@ -1,0 +1,276 @@
+"""Puts the parts of a worker together: what each of them is given, in one place."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from connector.accept import Acceptor, Resolver
+from connector.adapters.http import HttpApi
+from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.member import Listener, Member
+from connector.adapters.kafka.properties import (
+    client_properties,
+    consumer_properties,
+    producer_properties,
+    reader_properties,
+)
+from connector.adapters.kafka.reader import JournalReader
+from connector.adapters.kafka.transactions import TransactionalProducer
+from connector.adapters.metrics import Metrics
+from connector.client import ExtendClient
+from connector.clock import Clock
+from connector.config import Config
+from connector.core.breaker import StartGate
+from connector.core.budget import StartBudget, TokenBucket
+from connector.core.errors import TopicError
+from connector.core.framing import Codec
+from connector.core.journal_record import JournalCodec
+from connector.core.record import Partition
+from connector.core.reference import ReferenceDecoder
+from connector.core.route_guard import RouteGuard
+from connector.core.topics import Plan, TopicFacts, needed_bytes, plan_topics, problems
+from connector.documents import Holdings
+from connector.emit import Emitter
+from connector.follow import Follower
+from connector.journal.journal import Journal
+from connector.journal.kafka_thread import KafkaThread
+from connector.journal.restore import JournalPlace, Restorer
+from connector.journal.takeover import release_dead
+from connector.pipeline import Pipeline
+from connector.schema_files import load_schema
+from connector.start import Starter
+from connector.stop_points import StopPoint
+
+READS_AT_ONCE = 32
+"""GETs that may be open at once; the budget is the limit that matters."""
+FENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics as they are at start.
+
+    Attributes:
+        plan: what must be there.
+        facts: what is there, by topic.
+    """
+
+    plan: Plan
+    facts: dict[str, TopicFacts]
+
+
+def look_at_topics(config: Config, *, check: bool = True) -> Topics:
+    """See whether the topics are as they must be.
+
+    Args:
+        config: the configuration.
+        check: refuse topics that would lose or stall documents; the demo's broker cannot answer everything.
+
+    Raises:
+        TopicError: what is wrong and the way out, all of it at once.
+    """
+    plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
+    with Cluster(client_properties(config.kafka, f"{config.name}-admin")) as cluster:
+        facts = dict(cluster.topics(plan.names()))
+    wrong = problems(plan, facts) if check else []
+    if wrong:
+        raise TopicError(wrong)
+    return Topics(plan, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a worker that somebody has to start, ask or stop."""
+
+    client: ExtendClient
+    gate: StartGate
+    kafka: KafkaThread
+    restorer: Restorer[JournalReader, Cluster]
+    follower: Follower
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all parts share.
+
+    Attributes:
+        config: the configuration.
+        topics: the topics as they are.
+        client_id: the process's name: ``transactional.id`` and the member's ``client.id``, unique for ever.
+        metrics: where to count.
+        clock: the time.
+        stop_point: test hook.
+        fatal: told when a thread ended with an error.
+    """
+
+    config: Config
+    topics: Topics
+    client_id: str
+    metrics: Metrics
+    clock: Clock
+    stop_point: StopPoint
+    fatal: Callable[[BaseException], None]
+
+
+def assemble(around: Surroundings) -> Parts:
+    """Build every part. Nothing runs yet; only the event loop must.
+
+    A few of the parts know each other in a circle (a result ends a document that the poller follows); the circle is
+    closed by the small functions below, which are called only once everything is there.
+    """
+    config, metrics, clock = around.config, around.metrics, around.clock
+    journal_topic = around.topics.plan.journal
+    limits = {topic: around.topics.facts[topic].record_limit for topic in around.topics.plan.names()}
+    codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
+    place = JournalPlace(config.name, journal_topic, around.topics.facts[journal_topic].partitions)
+    client = _open_client(around)
+    restorer = _restorer(around, codec, place)
+    kafka = KafkaThread(
+        open_member=partial(_open_member, around),
+        open_producer=partial(_open_producer, around, around.client_id),
+        restorer=restorer,
+        mark=lambda partition, topic_id, offset: journal.mark(partition, topic_id, offset),
+        linger=config.kafka.commit_linger,
+        metrics=metrics,
+        stop_point=around.stop_point,
+    )
+    journal = Journal(writer=kafka, codec=codec, place=place, writer_id=around.client_id)
+    holdings = Holdings()
+    gate = StartGate()
+    guards = {route.name: RouteGuard() for route in config.core_routes()}
+    emitter = Emitter(
+        name=config.name,
+        prefix=config.output.prefix,
+        codec=Codec(load_schema("run_result")),
+        limits=limits,
+        reviews=config.follow.reviews,
+        journal=journal,
+        clock=clock,
+        metrics=metrics,
+    )
+    acceptor = Acceptor(
+        resolver=Resolver(
+            name=config.name,
+            routes=config.core_routes(),
+            decoder=ReferenceDecoder(Codec(load_schema("document_reference"))),
+            journal_bytes=limits[journal_topic],
+            size_of=journal.encoded_size,
+        ),
+        journal=journal,
+        dead_letter=emitter.dead_letter,
+        holdings=holdings,
+        route_stopped=lambda route: guards[route].stopped,
+        most_in_flight=config.start.max_in_flight,
+        most_bytes=config.start.max_bytes,
+        pause=kafka.pause,
+        resume=kafka.resume,
+        spawn=lambda work: pipeline.spawn(work),
+        clock=clock,
+        metrics=metrics,
+    )
+    starter = Starter(
+        client=client,
+        gate=gate,
+        guards=guards,
+        deadline=config.start.deadline,
+        clock=clock,
+        random=random.random,
+        metrics=metrics,
+        stop_point=around.stop_point,
+        late=lambda intent, run: pipeline.came_late(intent, run),
+    )
+    follower = Follower(
+        client=client,
+        budget=TokenBucket(config.extend.budget.get),
+        options=config.follow.polling,
+        review_interval=config.follow.review_interval,
+        at_once=READS_AT_ONCE,
+        ended=lambda *what: pipeline.ended(*what),
+        clock=clock,
+        random=random.random,
+        metrics=metrics,
+    )
+    pipeline = Pipeline(
+        holdings=holdings,
+        journal=journal,
+        acceptor=acceptor,
+        starter=starter,
+        follower=follower,
+        emitter=emitter,
+        gate=gate,
+        guards=guards,
+        budget=StartBudget(config.extend.budget.run, config.extend.budget.files_per_minute),
+        most_starts=config.start.max_open,
+        ordered=config.input.ordering == "key",
+        drained=kafka.drained,
+        fatal=around.fatal,
+        nonce=lambda: secrets.token_hex(8),
+        clock=clock,
+        metrics=metrics,
+    )
+    return Parts(client, gate, kafka, restorer, follower, pipeline)
+
+
+def _open_client(around: Surroundings) -> ExtendClient:
+    extend = around.config.extend
+
+    def counted(operation: str, code: str, seconds: float) -> None:
+        around.metrics.api_requests.labels(operation=operation, code=code).inc()
+        around.metrics.api_request_duration_seconds.labels(operation=operation).observe(seconds)
+
+    http = HttpApi(
+        extend.base_url,
+        extend.api_key.reveal(),
+        workspace_id=extend.workspace_id,
+        max_starts=around.config.start.max_open,
+        max_reads=READS_AT_ONCE,
+        on_request=counted,
+    )
+    return ExtendClient(http)
+
+
+def _open_member(around: Surroundings, listener: Listener, beat: Callable[[], None]) -> Member:
+    config = around.config
+    topics = {route.topic for route in config.core_routes()}
+    return Member(consumer_properties(config.kafka, around.client_id, config.name), topics, listener, beat)
+
+
+def _open_producer(around: Surroundings, transactional_id: str, beat: Callable[[], None]) -> TransactionalProducer:
+    config = around.config
+    size = needed_bytes(around.topics.plan, around.topics.facts)
+    return TransactionalProducer(
+        producer_properties(config.kafka, transactional_id, transactional_id, size),
+        transaction_timeout=config.kafka.transaction_timeout,
+        beat=beat,
+    )
+
+
+def _restorer(around: Surroundings, codec: JournalCodec, place: JournalPlace) -> Restorer[JournalReader, Cluster]:
+    config = around.config
+    client_id = f"{around.client_id}-restore"
+
+    def fence(writer: str) -> None:
+        producer = _open_producer(around, writer, lambda: None)
+        try:
+            producer.initialise(FENCE_SECONDS)
+        finally:
+            producer.close()
+
+    def release(journals: list[Partition], reader: JournalReader, cluster: Cluster) -> None:
+        release_dead(journals, group=config.name, tails=reader, cluster=cluster, fence=fence)
+
+    return Restorer(
+        open_reader=lambda: JournalReader(reader_properties(config.kafka, client_id, config.name)),
+        open_cluster=lambda: Cluster(client_properties(config.kafka, client_id)),
+        release=release,
+        codec=codec,
+        place=place,
+        start_ms=config.input.start_ms,
+        transaction_timeout=config.kafka.transaction_timeout,
+        metrics=around.metrics,
+    )

@@ -1,0 +1,164 @@
+"""Step 4, emit: the records that tell the world how a run ended, or why there never was one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connector.adapters.metrics import Metrics
+from connector.clock import Clock
+from connector.core.dead_letter import dead_letter
+from connector.core.entry import Entry, State
+from connector.core.errors import RecordRejected
+from connector.core.framing import Codec
+from connector.core.record import OutRecord, Record
+from connector.core.result import ObservedVia, failed_run, result_record
+from connector.core.run import Run
+from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, topic_of
+from connector.documents import Holding
+from connector.journal.journal import Journal
+from connector.journal.kafka_thread import RecordTooLarge
+from connector.logs import about
+
+
+class Emitter:
+    """Writes results, each together with what it does to the journal."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        prefix: str,
+        codec: Codec,
+        limits: Mapping[str, int],
+        reviews: bool,
+        journal: Journal,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """Build the step.
+
+        Args:
+            name: the connector's name, for dead letters.
+            prefix: what the names of the topics begin with.
+            codec: encodes results.
+            limits: the largest record that each topic takes, in bytes, by topic.
+            reviews: whether the end of a review is followed and emitted.
+            journal: what is durable.
+            clock: the time.
+            metrics: where to count.
+        """
+        self._name = name
+        self._prefix = prefix
+        self._codec = codec
+        self._limits = limits
+        self._reviews = reviews
+        self._journal = journal
+        self._clock = clock
+        self._metrics = metrics
+
+    async def emit(self, holding: Holding, entry: Entry, run: Run | None, observed_ms: int) -> Entry | None:
+        """Emit the result of a run that ended.
+
+        Args:
+            holding: the assignment that owns the document.
+            entry: the document; its next revision is emitted.
+            run: how the API shows the run, or None when the API does not know it any more.
+            observed_ms: when that was seen.
+
+        Returns:
+            The document when it stays open for a person's review, else None.
+
+        Raises:
+            OwnershipLost: its new owner emits it.
+            RecordTooLarge: the topic refuses even the result without its output.
+        """
+        review = run is not None and run.status == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
+        try:
+            result = await self._write(holding, entry, run, observed_ms, review=review, fits=True)
+        except RecordTooLarge:
+            # The topic's limit shrank since the worker started: the same result without its output.
+            about(entry).warning("result_too_large", status=run.status if run else "FAILED")
+            result = await self._write(holding, entry, run, observed_ms, review=review, fits=False)
+        self._count(entry, run, result)
+        return entry.review() if review else None
+
+    def dead_letter(self, record: Record, error: RecordRejected) -> OutRecord:
+        """The dead letter of a record, byte for byte, with the reason in its headers."""
+        topic = dead_letter_topic(self._prefix)
+        return dead_letter(
+            record.key,
+            record.value,
+            record.headers,
+            record.partition,
+            record.offset,
+            error,
+            topic=topic,
+            connector=self._name,
+            max_bytes=self._limits[topic],
+        )
+
+    def dead_letter_of(self, entry: Entry, error: RecordRejected) -> OutRecord:
+        """The dead letter of an accepted document that has no run."""
+        record = Record(entry.partition, entry.tag.offset, entry.key, entry.value, entry.headers)
+        return self.dead_letter(record, error)
+
+    async def _write(
+        self,
+        holding: Holding,
+        entry: Entry,
+        run: Run | None,
+        observed_ms: int,
+        *,
+        review: bool,
+        fits: bool,
+    ) -> OutRecord:
+        result = self._result(entry, run, observed_ms, fits=fits)
+        if review:
+            await self._journal.review(holding, entry.review(), result)
+            holding.put(entry.review())
+        else:
+            await self._journal.finish(holding, entry, result)
+            holding.close(entry)
+        return result
+
+    def _result(self, entry: Entry, run: Run | None, observed_ms: int, *, fits: bool) -> OutRecord:
+        via: ObservedVia = "adopted" if entry.adopted else "poll"
+        now_ms = self._clock.wall_ms()
+        limit = self._limits[topic_of(self._prefix, run.status if run else "FAILED")] if fits else 0
+        if run is None:
+            return failed_run(
+                entry,
+                reason="CONNECTOR_RUN_NOT_FOUND",
+                message="The API does not know this run any more; it was deleted before its result was read.",
+                prefix=self._prefix,
+                observed_via=via,
+                observed_ms=observed_ms,
+                emitted_ms=now_ms,
+                max_bytes=limit,
+                codec=self._codec,
+            )
+        return result_record(
+            entry,
+            run,
+            prefix=self._prefix,
+            observed_via=via,
+            observed_ms=observed_ms,
+            emitted_ms=now_ms,
+            max_bytes=limit,
+            codec=self._codec,
+        )
+
+    def _count(self, entry: Entry, run: Run | None, result: OutRecord) -> None:
+        route, status = entry.request.route, run.status if run else "FAILED"
+        now_ms = self._clock.wall_ms()
+        metrics = self._metrics
+        metrics.runs_finished.labels(route=route, outcome=status).inc()
+        metrics.results_produced.labels(topic=result.topic).inc()
+        since = entry.source_timestamp or entry.accepted_ms
+        metrics.end_to_end_duration_seconds.labels(outcome=status).observe(max(0, now_ms - since) / 1000)
+        if run is not None and entry.started_ms is not None:
+            seconds = max(0, (run.finished_ms or now_ms) - entry.started_ms) / 1000
+            metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
+        if run is not None and run.credits and entry.state is not State.REVIEW:
+            metrics.credits.labels(route=route).inc(run.credits)
+        about(entry).info("result_emitted", status=status, topic=result.topic, revision=entry.revision + 1)

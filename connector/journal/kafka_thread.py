@@ -1,0 +1,531 @@
+"""The Kafka thread: the one owner of the group membership, of the ownership numbers and of the transactions.
+
+One turn polls, takes a snapshot of what is owned together with the group metadata, hands records to the event loop
+and commits what waits. Everything happens in turn, so ownership cannot change between a check and a commit.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from connector.adapters.kafka.member import Listener, Member, Polled
+from connector.adapters.kafka.transactions import End, Ended, TransactionalProducer
+from connector.adapters.metrics import Metrics
+from connector.core.commit import Assignment, Phase, Plan, Write, plan
+from connector.core.entry import Entry
+from connector.core.errors import ConnectorError, OwnershipLost
+from connector.core.record import OutRecord, Partition, Record
+from connector.journal.restore import Failed, RestoreReport, RestoreRequests
+from connector.logs import logger
+from connector.stop_points import StopPoint
+
+MOST_RECORDS = 500
+"""Records taken by one poll, and writes put into one transaction."""
+MOST_BYTES = 16_000_000
+"""Bytes put into one transaction; one write alone may exceed it."""
+REVOKE_SECONDS = 20.0
+"""How long a revocation may wait for open POSTs; start.deadline is shorter."""
+REPORT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of one write.
+
+    Attributes:
+        write: the write.
+        begun: when its transaction began, on the monotonic clock; 0.0 when there was none.
+        error: None when it is committed; why it is not otherwise.
+    """
+
+    write: Write
+    begun: float = 0.0
+    error: ConnectorError | None = None
+
+
+class RecordTooLarge(ConnectorError):  # noqa: N818 - it names what was found
+    """The topic will never take this record; the writer may have a smaller one."""
+
+
+class LoopSide(Protocol):
+    """Who lives on the event loop. Called there, in the order of the calls made here."""
+
+    def restored(self, partition: Partition, assignment: int, topic_id: str, entries: Sequence[Entry]) -> None:
+        """A partition is ours, with these open documents."""
+
+    def delivered(self, records: Sequence[tuple[int, Record]]) -> None:
+        """Input records, each with its partition's assignment number."""
+
+    def revoking(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """No new POST for these; say ``drained`` for each when its open ones are settled."""
+
+    def released(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """These assignments are over: forget their documents."""
+
+    def settled(self, writes: Sequence[Settled]) -> None:
+        """These writes are committed, or will not be."""
+
+    def kafka_ended(self, error: BaseException | None) -> None:
+        """The thread is over, by itself only with an error."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    writes: deque[Write] = field(default_factory=deque)
+    since: float = 0.0
+
+    def put_back(self, writes: Sequence[Write]) -> None:
+        self.writes.extendleft(reversed(writes))
+
+    def take(self) -> list[Write]:
+        batch: list[Write] = []
+        size = 0
+        while self.writes and len(batch) < MOST_RECORDS:
+            size += self.writes[0].size
+            if batch and size > MOST_BYTES:
+                break
+            batch.append(self.writes.popleft())
+        return batch
+
+
+class KafkaThread(Listener):
+    """Runs the turns. Public methods without an underscore may be called from any thread."""
+
+    def __init__(
+        self,
+        *,
+        open_member: Callable[[Listener, Callable[[], None]], Member],
+        open_producer: Callable[[Callable[[], None]], TransactionalProducer],
+        restorer: RestoreRequests,
+        mark: Callable[[Partition, str, int], OutRecord],
+        linger: float,
+        metrics: Metrics,
+        stop_point: StopPoint,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Build the thread; ``start`` runs it.
+
+        Args:
+            open_member: makes the group member.
+            open_producer: makes a transactional producer, always with the same ``transactional.id``.
+            restorer: reads journals on a thread of its own.
+            mark: the journal record that says how far a partition is accounted for (partition, topic id, offset).
+            linger: seconds that a write may wait for company.
+            metrics: where to count.
+            stop_point: test hook.
+            monotonic: the clock.
+        """
+        self._open_member = open_member
+        self._open_producer = open_producer
+        self._restorer = restorer
+        self._mark = mark
+        self._linger = linger
+        self._metrics = metrics
+        self._stop_point = stop_point
+        self._monotonic = monotonic
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._pending = _Pending()
+        self._owned: dict[Partition, Assignment] = {}
+        self._numbers = 0
+        self._drained: set[tuple[Partition, int]] = set()
+        self._leaving: frozenset[Partition] = frozenset()
+        self._alarms: dict[Partition, str] = {}
+        self._restored_meanwhile: list[RestoreReport] = []
+        self._to_restore: list[tuple[Partition, int]] = []
+        self._producer: TransactionalProducer | None = None
+        self._producer_ready = False
+        self._aborts_in_row = 0
+        self._not_before = 0.0
+        self._last_report = 0.0
+        self._stopping = False
+        self._loop_side: LoopSide | None = None
+        self._post: Callable[[Callable[[], None]], None] = lambda call: call()
+        self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
+        self.last_beat = monotonic()
+        self.last_turn = monotonic()
+
+    # ---- from any thread -------------------------------------------------------------------------------------
+
+    def start(self, loop_side: LoopSide, post: Callable[[Callable[[], None]], None]) -> None:
+        """Run the thread.
+
+        Args:
+            loop_side: who is told.
+            post: runs a call on the event loop, in order (``loop.call_soon_threadsafe``).
+        """
+        self._loop_side = loop_side
+        self._post = post
+        self._thread.start()
+
+    def submit(self, write: Write) -> None:
+        """Queue a write; ``LoopSide.settled`` says what became of it."""
+        self._commands.put(lambda: self._enqueue(write))
+
+    def pause(self, partition: Partition) -> None:
+        """Stop fetching a partition."""
+        self._commands.put(lambda: self._member.pause([partition]))
+
+    def resume(self, partition: Partition) -> None:
+        """Fetch a partition again."""
+        self._commands.put(lambda: self._resume(partition))
+
+    def drained(self, partition: Partition, assignment: int) -> None:
+        """Nothing of this assignment is open any more; its revocation may end."""
+        self._commands.put(lambda: self._drained.add((partition, assignment)))
+
+    def report_restored(self, report: RestoreReport) -> None:
+        """A restore is done."""
+        self._commands.put(lambda: self._restored(report))
+
+    def report_topic(self, topic: str, topic_id: str) -> None:
+        """The topic has this id now."""
+        self._commands.put(lambda: self._topic_seen(topic, topic_id))
+
+    def stop(self) -> None:
+        """Write what waits, leave the group, end."""
+        self._commands.put(self._stop)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of the thread; whether it ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has accepted us; also without partitions."""
+        return self._thread.is_alive() and hasattr(self, "_member") and self._member.joined
+
+    @property
+    def restoring(self) -> int:
+        """Partitions whose journal is being read."""
+        return sum(a.phase is Phase.RESTORING for a in list(self._owned.values()))
+
+    # ---- the thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            self._member = self._open_member(self, self._beat)
+            while not self._stopping:
+                self._turn()
+            self._finish()
+        except BaseException as caught:  # noqa: BLE001 - whatever it was, the process must hear of it and end
+            error = caught
+        self._tell(lambda side: side.kafka_ended(error))
+
+    def _turn(self) -> None:
+        self._beat()
+        self._serve_commands()
+        while self._restored_meanwhile:
+            self._restored(self._restored_meanwhile.pop(0))
+        self._ready_producer()
+        polled = self._member.poll(min(max(self._linger, 0.005), 0.05), MOST_RECORDS)
+        metadata = self._member.metadata()  # one snapshot with self._owned: nothing below polls before the commit
+        self._deliver(polled)
+        self._serve_commands()
+        now = self._monotonic()
+        if self._pending.writes and now >= self._not_before and self._due(now):
+            self._transaction(metadata)
+        if now - self._last_report >= REPORT_SECONDS:
+            self._last_report = now
+            self._report()
+        self.last_turn = now
+
+    def _due(self, now: float) -> bool:
+        return len(self._pending.writes) >= MOST_RECORDS or now - self._pending.since >= self._linger
+
+    def _beat(self) -> None:
+        self.last_beat = self._monotonic()
+
+    def _tell(self, what: Callable[[LoopSide], None]) -> None:
+        side = self._loop_side
+        if side is not None:
+            self._post(lambda: what(side))
+
+    def _serve_commands(self, wait: float = 0.0) -> None:
+        try:
+            self._commands.get(block=wait > 0, timeout=wait or None)()
+            while True:
+                self._commands.get_nowait()()
+        except queue.Empty:
+            return
+
+    def _enqueue(self, write: Write) -> None:
+        if not self._pending.writes:
+            self._pending.since = self._monotonic()
+        self._pending.writes.append(write)
+
+    def _resume(self, partition: Partition) -> None:
+        assignment = self._owned.get(partition)
+        if assignment is not None and assignment.phase is Phase.LIVE:
+            self._member.resume([partition])
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _finish(self) -> None:
+        """Write what waits, then leave. Leaving revokes, and so settles, what is still owned."""
+        deadline = self._monotonic() + 5.0
+        while self._pending.writes and self._producer_ready and self._monotonic() < deadline:
+            self._transaction(self._member.metadata())
+        self._member.close()
+        if self._producer is not None:
+            self._producer.close()
+
+    # ---- transactions ----------------------------------------------------------------------------------------
+
+    def _ready_producer(self) -> None:
+        if self._producer_ready:
+            return
+        if self._producer is None:
+            self._producer = self._open_producer(self._beat)
+        if self._producer.initialise(0.5):
+            self._producer_ready = True
+            # Only now: the new instance has settled what the old one left, so a restore sees the truth.
+            self._restorer.request(self._to_restore)
+            self._to_restore = []
+
+    def _transaction(self, metadata: object) -> None:
+        if not self._producer_ready or self._producer is None:
+            return
+        made = plan(self._pending.take(), self._owned)
+        self._settle(made.dropped, error=OwnershipLost("The partition is not ours any more."))
+        self._metrics.dropped_writes.inc(len(made.dropped))
+        if not made.writes:
+            return
+        begun = self._monotonic()
+        ended = self._producer.write(self._records_of(made), made.offsets, metadata, lambda: self._reached(made))
+        self._pending.since = self._monotonic()
+        self._metrics.transactions.labels(end=ended.end.value).inc()
+        self._metrics.transaction_duration_seconds.observe(self._pending.since - begun)
+        if ended.fenced:
+            self._metrics.fenced_transactions.inc()
+        if ended.end is End.COMMITTED:
+            self._committed(made, begun)
+        elif ended.end is End.ABORTED:
+            self._aborted(made, ended)
+        else:
+            self._unclear(made, ended)
+
+    def _records_of(self, made: Plan) -> list[OutRecord]:
+        records = [record for write in made.writes for record in write.records]
+        records.extend(
+            self._mark(partition, self._owned[partition].topic_id, offset) for partition, offset in made.offsets.items()
+        )
+        return records
+
+    def _reached(self, made: Plan) -> None:
+        if any(write.kind == "result" for write in made.writes):
+            self._stop_point("before_result_commit")
+
+    def _committed(self, made: Plan, begun: float) -> None:
+        self._aborts_in_row = 0
+        for partition, offset in made.offsets.items():
+            self._owned[partition].next_offset = offset
+        kinds = {write.kind for write in made.writes}
+        if "intent" in kinds:
+            self._stop_point("after_intent_commit")
+        if "result" in kinds:
+            self._stop_point("after_result_commit")
+        self._settle(made.writes, begun=begun)
+
+    def _aborted(self, made: Plan, ended: Ended) -> None:
+        self._aborts_in_row += 1
+        self._not_before = self._monotonic() + min(0.02 * 2**self._aborts_in_row, 2.0)
+        if not ended.refused:
+            # Routine: a rebalance that moved nothing still changes the generation. Poll, take a new snapshot, go on.
+            if self._aborts_in_row > 1:
+                logger.warning("transaction_aborted", reason=ended.reason, in_a_row=self._aborts_in_row)
+            self._pending.put_back(made.writes)
+            return
+        refused = self._writes_at(made, ended.refused)
+        self._settle(refused, error=RecordTooLarge("The topic refuses a record of this size."))
+        for write in refused:
+            if write.next_offset is not None:  # later offsets must not pass it: this partition alone stops
+                self._stop_partition(write.partition, "record_too_large")
+        self._pending.put_back([write for write in made.writes if write not in refused])
+
+    def _writes_at(self, made: Plan, positions: Sequence[int]) -> list[Write]:
+        owner = [write for write in made.writes for _ in write.records]
+        return list(dict.fromkeys(owner[position] for position in positions if position < len(owner)))
+
+    def _unclear(self, made: Plan, ended: Ended) -> None:
+        """Nobody knows how it ended. The journal does: a new producer settles it, and then everything is re-read."""
+        logger.warning("transaction_unclear", reason=ended.reason, writes=len(made.writes))
+        self._settle(made.writes, error=OwnershipLost("The end of its transaction is unknown; the journal decides."))
+        if self._producer is not None:
+            self._producer.close()
+        self._producer, self._producer_ready = None, False
+        for partition in list(self._owned):
+            self._renew(partition)
+
+    def _settle(self, writes: Sequence[Write], *, begun: float = 0.0, error: ConnectorError | None = None) -> None:
+        if writes:
+            settled = [Settled(write, begun, error) for write in writes]
+            self._tell(lambda side: side.settled(settled))
+
+    # ---- ownership -------------------------------------------------------------------------------------------
+
+    def on_assigned(self, partitions: Sequence[Partition]) -> None:
+        """Part of ``Listener``: number the assignment and have its journal read."""
+        self._metrics.rebalances.labels(kind="assigned").inc()
+        for partition in partitions:
+            self._number(partition)
+        logger.info("partitions_assigned", partitions=[str(p) for p in partitions])
+        if self._producer_ready:
+            self._restorer.request(self._to_restore)
+            self._to_restore = []
+
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """Part of ``Listener``: settle what is open, while the other partitions keep committing."""
+        self._metrics.rebalances.labels(kind="revoked").inc()
+        self._leaving = frozenset(partitions)
+        going = {partition: self._owned[partition] for partition in partitions if partition in self._owned}
+        for assignment in going.values():
+            if assignment.phase is Phase.LIVE:
+                assignment.phase = Phase.SETTLING
+        numbers = [(p, a.number) for p, a in going.items() if a.phase is Phase.SETTLING]
+        self._tell(lambda side: side.revoking(numbers))
+        deadline = self._monotonic() + REVOKE_SECONDS
+        while self._unsettled(numbers) and self._monotonic() < deadline:
+            self._beat()
+            self._ready_producer()
+            self._serve_commands(wait=0.005)
+            if self._pending.writes:
+                # The snapshot of the last poll is refused in here, fresh metadata is accepted (measured, Kafka 4.4.0).
+                self._transaction(self._member.metadata())
+        left = self._unsettled(numbers)
+        if left:
+            logger.warning("revoked_with_open_starts", partitions=[str(partition) for partition, _ in left])
+        self._release(going)
+        self._leaving = frozenset()
+        logger.info("partitions_revoked", partitions=[str(p) for p in partitions])
+
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """Part of ``Listener``: they are gone; whoever has them now reads the journal."""
+        self._metrics.rebalances.labels(kind="lost").inc()
+        logger.warning("partitions_lost", partitions=[str(p) for p in partitions])
+        self._release(partitions)
+
+    def _unsettled(self, numbers: Sequence[tuple[Partition, int]]) -> list[tuple[Partition, int]]:
+        queued = {(write.partition, write.assignment) for write in self._pending.writes}
+        return [
+            (partition, number)
+            for partition, number in numbers
+            if partition in self._owned
+            and self._owned[partition].number == number
+            and ((partition, number) not in self._drained or (partition, number) in queued)
+        ]
+
+    def _number(self, partition: Partition) -> None:
+        self._numbers += 1
+        self._owned[partition] = Assignment(self._numbers)
+        self._to_restore.append((partition, self._numbers))
+
+    def _renew(self, partition: Partition) -> None:
+        """Start a partition over from the journal, in place; nothing of the old assignment may be written any more."""
+        self._release([partition])
+        if partition not in self._leaving:
+            self._member.pause([partition])
+            self._number(partition)
+
+    def _release(self, partitions: Iterable[Partition]) -> None:
+        gone = [(p, self._owned.pop(p).number) for p in list(partitions) if p in self._owned]
+        self._drained.difference_update(gone)
+        for partition, _ in gone:
+            self._forget_figures(partition)
+        self._restorer.forget(gone)
+        self._tell(lambda side: side.released(gone))
+
+    def _restored(self, report: RestoreReport) -> None:
+        if self._leaving:  # inside a revoke callback the assignment must not be touched
+            self._restored_meanwhile.append(report)
+            return
+        assignment = self._owned.get(report.partition)
+        if assignment is None or assignment.number != report.assignment or assignment.phase is not Phase.RESTORING:
+            return
+        if isinstance(report.outcome, Failed):
+            assignment.phase = Phase.STOPPED
+            self._alarm(report.partition, report.outcome.reason, report.outcome.message)
+            return
+        found = report.outcome
+        assignment.phase = Phase.LIVE
+        assignment.topic_id = found.topic_id
+        assignment.next_offset = found.offset
+        self._tell(
+            lambda side: side.restored(report.partition, report.assignment, found.topic_id, found.entries),
+        )
+        self._member.begin(report.partition, found.offset)
+
+    def _topic_seen(self, topic: str, topic_id: str) -> None:
+        for partition, assignment in list(self._owned.items()):
+            known = assignment.topic_id not in ("", topic_id)
+            if partition.topic == topic and known and partition not in self._leaving:
+                logger.warning("topic_recreated", partition=str(partition))
+                self._renew(partition)
+        if self._producer_ready and self._to_restore:
+            self._restorer.request(self._to_restore)
+            self._to_restore = []
+
+    def _stop_partition(self, partition: Partition, reason: str) -> None:
+        """Read no further; what is open goes on."""
+        self._member.pause([partition])
+        assignment = self._owned.get(partition)
+        if assignment is None:
+            return
+        assignment.phase = Phase.SETTLING
+        numbers = [(partition, assignment.number)]
+        self._tell(lambda side: side.revoking(numbers))
+        self._alarm(partition, reason, _WAYS_OUT[reason])
+
+    def _alarm(self, partition: Partition, reason: str, message: str) -> None:
+        self._alarms[partition] = reason
+        self._metrics.stopped_partitions.labels(**_labels(partition), reason=reason).set(1)
+        logger.error("partition_stopped", partition=str(partition), reason=reason, message=message)
+
+    def _forget_figures(self, partition: Partition) -> None:
+        self._metrics.consumer_lag_records.remove(**_labels(partition))
+        reason = self._alarms.pop(partition, None)
+        if reason is not None:
+            self._metrics.stopped_partitions.remove(**_labels(partition), reason=reason)
+
+    # ---- records and figures ---------------------------------------------------------------------------------
+
+    def _deliver(self, polled: Polled) -> None:
+        ours: list[tuple[int, Record]] = []
+        for record in polled.records:
+            assignment = self._owned.get(record.partition)
+            if assignment is not None and assignment.phase is Phase.LIVE:
+                ours.append((assignment.number, record))
+        if ours:
+            self._tell(lambda side: side.delivered(ours))
+        for partition, reason in polled.broken:
+            self._restorer.check()  # a topic made again breaks fetches too, and is no alarm
+            self._stop_partition(partition, "offset_out_of_range" if "RESET" in reason else "fetch_failed")
+
+    def _report(self) -> None:
+        self._metrics.assigned_partitions.set(len(self._owned))
+        for partition, assignment in self._owned.items():
+            end = self._member.log_end(partition)
+            if end is not None and assignment.next_offset >= 0:
+                lag = max(0, end - assignment.next_offset)
+                self._metrics.consumer_lag_records.labels(**_labels(partition)).set(lag)
+
+
+_WAYS_OUT = {
+    "offset_out_of_range": "Its next record is gone from the topic: records were deleted before they were read. "
+    "Set the group's offset to where it shall go on (kafka-consumer-groups.sh --reset-offsets) while no worker runs.",
+    "fetch_failed": "It cannot be fetched; see the broker's log, then restart the worker.",
+    "record_too_large": "The journal or the dead-letter topic refuses a record that fitted when the worker started: "
+    "raise their max.message.bytes (`extend-connector topics` says to what), then restart the worker.",
+}
+
+
+def _labels(partition: Partition) -> dict[str, str]:
+    return {"topic": partition.topic, "partition": str(partition.number)}

@@ -1,0 +1,374 @@
+"""Restoring: reading what the journal says about partitions that became ours.
+
+A thread of its own with consumers that never join, so that healthy partitions keep polling and committing meanwhile.
+The order is the guarantee: stable committed offsets first, the log end second, and only then the records up to it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from connector.adapters.kafka.reader import JournalLine
+from connector.adapters.metrics import Metrics
+from connector.core.entry import Entry
+from connector.core.errors import ConnectorError, JournalError
+from connector.core.journal_record import (
+    JournalCodec,
+    Mark,
+    Restored,
+    fingerprint_of,
+)
+from connector.core.positions import Cause, start_position
+from connector.core.record import Partition
+from connector.core.topics import companion_partition
+from connector.logs import logger
+
+BLOCKED_SECONDS = 1.0
+"""How long an answer may be withheld before a dead predecessor is suspected."""
+MARGIN_SECONDS = 20.0
+"""Above ``transaction.timeout.ms``: past that a restore is overdue and an operator hears of it."""
+CHECK_SECONDS = 5.0
+"""How often the ids of the input topics are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a partition goes on with."""
+
+    topic_id: str
+    offset: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a partition cannot go on by itself."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """The answer to one request."""
+
+    partition: Partition
+    assignment: int
+    outcome: Found | Failed
+
+
+class RestoreRequests(Protocol):
+    """What the Kafka thread asks for."""
+
+    def request(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """Read the journal of these assignments."""
+
+    def forget(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """These assignments are over; their restores need not go on."""
+
+    def check(self) -> None:
+        """Look at the ids of the topics soon."""
+
+
+class Reports(Protocol):
+    """Who is told; the Kafka thread."""
+
+    def report_restored(self, report: RestoreReport) -> None:
+        """A restore is done."""
+
+    def report_topic(self, topic: str, topic_id: str) -> None:
+        """The topic has this id now."""
+
+
+class Reader(Protocol):
+    """The reading that a restore needs; see ``adapters.kafka.reader``."""
+
+    def committed(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, int | None] | None:
+        """Stable offsets, or None while an open transaction withholds one."""
+
+    def read(self, ends: Mapping[Partition, int], patience: float) -> Iterable[JournalLine]:
+        """Committed records below the ends."""
+
+    def close(self) -> None:
+        """Free the clients."""
+
+
+class Cluster(Protocol):
+    """The questions that a restore asks the cluster; see ``adapters.kafka.admin``."""
+
+    def log_ends(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int]:
+        """Log ends, or last stable offsets."""
+
+    def log_starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+        """The first offsets that still exist."""
+
+    def offsets_at(self, partitions: Iterable[Partition], timestamp_ms: int) -> Mapping[Partition, int]:
+        """The first offset at or after an instant; the log end where there is none."""
+
+    def topic_ids(self, names: Iterable[str]) -> Mapping[str, str]:
+        """The ids of topics; missing topics are absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPlace:
+    """Where the journal is and what it must look like."""
+
+    name: str
+    topic: str
+    partitions: int
+
+    def of(self, partition: Partition) -> Partition:
+        """The journal partition of an input partition."""
+        return Partition(self.topic, companion_partition(partition.number, self.partitions))
+
+    @property
+    def fingerprint(self) -> str:
+        """What every mark must carry."""
+        return fingerprint_of(self.name, self.partitions)
+
+
+@dataclass(slots=True)
+class _Job:
+    assignment: int
+    since: float
+    alerted: bool = False
+
+
+ReaderT = TypeVar("ReaderT", bound=Reader)
+ClusterT = TypeVar("ClusterT", bound=Cluster)
+
+
+class Restorer(Generic[ReaderT, ClusterT]):
+    """The restore thread."""
+
+    def __init__(
+        self,
+        *,
+        open_reader: Callable[[], ReaderT],
+        open_cluster: Callable[[], ClusterT],
+        release: Callable[[list[Partition], ReaderT, ClusterT], None],
+        codec: JournalCodec,
+        place: JournalPlace,
+        start_ms: int | None,
+        transaction_timeout: float,
+        metrics: Metrics,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Build the thread; ``start`` runs it.
+
+        Args:
+            open_reader: makes the reader, on the thread.
+            open_cluster: makes the admin client, on the thread.
+            release: ends open transactions of dead writers in these journal partitions.
+            codec: journal values.
+            place: where the journal is.
+            start_ms: ``input.start`` as an instant, or None for the earliest record.
+            transaction_timeout: seconds; bounds how long a living writer can be in the way.
+            metrics: where to count.
+            monotonic: the clock.
+        """
+        self._open_reader = open_reader
+        self._open_cluster = open_cluster
+        self._release = release
+        self._codec = codec
+        self._place = place
+        self._start_ms = start_ms
+        self._bound = transaction_timeout + MARGIN_SECONDS
+        self._metrics = metrics
+        self._monotonic = monotonic
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: dict[Partition, _Job] = {}
+        self._topics: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
+        self._next_check = 0.0
+        self._over = False
+        self.kafka_answered = 0.0
+
+    def start(self, reports: Reports) -> None:
+        """Run the thread."""
+        self._reports = reports
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._inbox.put(self._end)
+
+    def request(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """Part of ``RestoreRequests``."""
+        wanted = list(partitions)
+        self._inbox.put(lambda: self._add(wanted))
+
+    def forget(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        """Part of ``RestoreRequests``."""
+        gone = list(partitions)
+        self._inbox.put(lambda: self._drop(gone))
+
+    def check(self) -> None:
+        """Part of ``RestoreRequests``."""
+        self._inbox.put(self._hurry)
+
+    def _run(self) -> None:
+        self._reader = self._open_reader()
+        self._cluster = self._open_cluster()
+        try:
+            while not self._over:
+                self._serve()
+                try:
+                    self._step()
+                except ConnectorError as error:  # brokers away, a topic missing: say it, try again
+                    logger.warning("restore_waits", reason=str(error))
+        finally:
+            self._reader.close()
+
+    def _serve(self) -> None:
+        wait = 0.05 if self._jobs else max(0.05, self._next_check - self._monotonic())
+        try:
+            self._inbox.get(timeout=wait)()
+            while True:
+                self._inbox.get_nowait()()
+        except queue.Empty:
+            return
+
+    def _end(self) -> None:
+        self._over = True
+
+    def _hurry(self) -> None:
+        self._next_check = 0.0
+
+    def _add(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        now = self._monotonic()
+        for partition, assignment in partitions:
+            self._jobs[partition] = _Job(assignment, now)
+            self._topics.add(partition.topic)
+
+    def _drop(self, partitions: Sequence[tuple[Partition, int]]) -> None:
+        for partition, assignment in partitions:
+            job = self._jobs.get(partition)
+            if job is not None and job.assignment == assignment:
+                del self._jobs[partition]
+
+    def _step(self) -> None:
+        if self._jobs:
+            self._restore_answered()
+        if self._monotonic() >= self._next_check:
+            self._next_check = self._monotonic() + CHECK_SECONDS
+            for topic, topic_id in self._cluster.topic_ids(self._topics).items():
+                self._reports.report_topic(topic, topic_id)
+            self.kafka_answered = self._monotonic()
+
+    def _restore_answered(self) -> None:
+        committed = self._committed()
+        waiting = [partition for partition in self._jobs if partition not in committed]
+        done: set[Partition] = set()
+        if committed:
+            done = self._read(committed)
+        self.kafka_answered = self._monotonic()
+        blocked = {*waiting, *(committed.keys() - done)}
+        if blocked:
+            journals = sorted({self._place.of(partition) for partition in blocked})
+            self._release(journals, self._reader, self._cluster)
+        overdue = [p for p, job in self._jobs.items() if self._monotonic() - job.since > self._bound]
+        self._metrics.restores_blocked.set(len(overdue))
+        for partition in overdue:
+            if not self._jobs[partition].alerted:
+                self._jobs[partition].alerted = True
+                logger.error("restore_overdue", partition=str(partition), journal=str(self._place.of(partition)))
+
+    def _committed(self) -> dict[Partition, int | None]:
+        answered = self._reader.committed(list(self._jobs), BLOCKED_SECONDS)
+        if answered is not None:
+            return answered
+        # One withheld offset withholds the whole answer, so ask for each: healthy partitions must not wait.
+        found: dict[Partition, int | None] = {}
+        for partition in list(self._jobs):
+            found.update(self._reader.committed([partition], BLOCKED_SECONDS / 2) or {})
+        return found
+
+    def _read(self, committed: Mapping[Partition, int | None]) -> set[Partition]:
+        """Restore what can be restored; returns the partitions that are answered."""
+        journals = sorted({self._place.of(partition) for partition in committed})
+        ends = self._cluster.log_ends(journals, committed=False)
+        ids = self._cluster.topic_ids({partition.topic for partition in committed})
+        done: set[Partition] = set()
+        for journal in journals:
+            mine = [partition for partition in committed if self._place.of(partition) == journal]
+            folded: dict[bytes, bytes] = {}
+            try:
+                for line in self._reader.read({journal: ends[journal]}, BLOCKED_SECONDS):
+                    if line.key is None:
+                        continue
+                    if line.value is None:
+                        folded.pop(line.key, None)
+                    else:
+                        folded[line.key] = line.value
+            except TimeoutError:
+                continue
+            for partition, restored in self._codec.restore(folded, mine).items():
+                if partition.topic not in ids:
+                    continue  # the topic is being made again; the next round sees it
+                self._report(partition, committed[partition], ids[partition.topic], restored)
+                done.add(partition)
+        return done
+
+    def _report(
+        self,
+        partition: Partition,
+        committed: int | None,
+        topic_id: str,
+        restored: Restored | JournalError,
+    ) -> None:
+        job = self._jobs.pop(partition)
+        outcome = self._outcome(partition, committed, topic_id, restored)
+        seconds = self._monotonic() - job.since
+        self._metrics.restore_seconds.observe(seconds)
+        if isinstance(outcome, Found):
+            self._metrics.restored_documents.inc(len(outcome.entries))
+            logger.info(
+                "partition_restored",
+                partition=str(partition),
+                documents=len(outcome.entries),
+                offset=outcome.offset,
+                seconds=round(seconds, 3),
+            )
+        self._reports.report_restored(RestoreReport(partition, job.assignment, outcome))
+
+    def _outcome(
+        self,
+        partition: Partition,
+        committed: int | None,
+        topic_id: str,
+        restored: Restored | JournalError,
+    ) -> Found | Failed:
+        if isinstance(restored, JournalError):
+            return Failed("journal_unreadable", str(restored))
+        mark = restored.mark
+        if mark is not None and mark.fingerprint != self._place.fingerprint:
+            return Failed(
+                "journal_moved",
+                f"The journal {self._place.topic} was written as {mark.fingerprint} and is now "
+                f"{self._place.fingerprint}: its partition count must not change. Give the connector another name, or "
+                "restore the topic as it was.",
+            )
+        return Found(topic_id, self._offset(partition, committed, mark, topic_id), restored.entries)
+
+    def _offset(self, partition: Partition, committed: int | None, mark: Mark | None, topic_id: str) -> int:
+        position = start_position(committed, mark, topic_id)
+        if position.cause not in (Cause.COMMITTED, Cause.NEW):
+            self._metrics.positions_reset.labels(reason=position.cause.value).inc()
+            logger.warning(
+                "position_differs",
+                partition=str(partition),
+                cause=position.cause.value,
+                committed=committed,
+                mark=mark.next_offset if mark else None,
+            )
+        if position.offset is not None:
+            return position.offset
+        if self._start_ms is None:
+            return self._cluster.log_starts([partition])[partition]
+        return self._cluster.offsets_at([partition], self._start_ms)[partition]

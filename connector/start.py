@@ -1,0 +1,233 @@
+"""Step 2, start: one POST for one intent, and what is known about it.
+
+What a POST led to is a fact about its tag and nonce. Facts outlive the ownership of the partition and a replaced
+producer: when the journal shows an intent again, its fact says what became of it, so nothing is parked that this
+process knows better.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from connector.adapters.metrics import Metrics
+from connector.clock import Clock
+from connector.core.breaker import StartGate
+from connector.core.entry import Entry
+from connector.core.errors import ApiError
+from connector.core.outcome import (
+    Refused,
+    RefusedForGood,
+    Started,
+    StartOutcome,
+    Systemic,
+    Unclear,
+    outcome_of,
+)
+from connector.core.route_guard import RouteGuard
+from connector.core.run import Run
+from connector.logs import about
+from connector.stop_points import StopPoint
+
+LEASE_SECONDS = 5.0
+"""A POST is sent within this of the begin of its intent's transaction, or not at all. It bounds lateness; it proves
+nothing, because a process may sleep after the check."""
+
+NEVER_SENT = Refused("NEVER_SENT")
+"""The POST was called off before anything was handed to the HTTP client."""
+
+MOST_FACTS = 10_000
+"""Settled facts about intents that were never seen again; the oldest go first."""
+
+Late = Callable[[Entry, Run], None]
+"""Told when the answer to a POST comes after its deadline: the run exists after all."""
+
+
+class CreateClient(Protocol):
+    """The part of the API client that a start needs; see ``connector.client``."""
+
+    async def create(
+        self,
+        run_type: str,
+        body: bytes,
+        deadline: float | None = None,
+        *,
+        may_write: Callable[[], bool] | None = None,
+        late: Callable[[Run | ApiError], None] | None = None,
+    ) -> Run:
+        """One POST, never repeated."""
+
+    async def probe(self, run_type: str) -> bool:
+        """A create that can create nothing; whether the API itself refused it."""
+
+
+class Facts:
+    """What became of POSTs, by tag and nonce; a future while one is open."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], asyncio.Future[StartOutcome]] = {}
+
+    def open(self, intent: Entry) -> asyncio.Future[StartOutcome]:
+        """A POST may follow for this intent."""
+        self._prune()
+        fact: asyncio.Future[StartOutcome] = asyncio.get_running_loop().create_future()
+        self._known[_name(intent)] = fact
+        return fact
+
+    def about(self, intent: Entry) -> asyncio.Future[StartOutcome] | None:
+        """What is known of the POST of this very intent; None when another process wrote it."""
+        return self._known.get(_name(intent))
+
+    def correct(self, intent: Entry, outcome: StartOutcome) -> None:
+        """More is known than before: the answer came late."""
+        known: asyncio.Future[StartOutcome] = asyncio.get_running_loop().create_future()
+        known.set_result(outcome)
+        self._known[_name(intent)] = known
+
+    def forget(self, intent: Entry) -> None:
+        """The journal knows it now."""
+        self._known.pop(_name(intent), None)
+
+    def _prune(self) -> None:
+        if len(self._known) < MOST_FACTS:
+            return
+        for name in [name for name, fact in self._known.items() if fact.done()][: MOST_FACTS // 10]:
+            del self._known[name]
+
+
+def _name(intent: Entry) -> tuple[str, str]:
+    return str(intent.tag), intent.nonce or ""
+
+
+class Starter:
+    """Sends POSTs and tells the gate and the routes' guards what they led to."""
+
+    def __init__(
+        self,
+        *,
+        client: CreateClient,
+        gate: StartGate,
+        guards: dict[str, RouteGuard],
+        deadline: float,
+        clock: Clock,
+        random: Callable[[], float],
+        metrics: Metrics,
+        stop_point: StopPoint,
+        late: Late,
+    ) -> None:
+        """Build the step.
+
+        Args:
+            client: the API.
+            gate: what stops all starts.
+            guards: what stops a route, by its name.
+            deadline: seconds that a POST may take in all.
+            clock: the time.
+            random: a number in [0, 1).
+            metrics: where to count.
+            stop_point: test hook.
+            late: told of runs whose answer came after the deadline.
+        """
+        self._client = client
+        self._gate = gate
+        self._guards = guards
+        self._deadline = deadline
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._stop_point = stop_point
+        self._late = late
+        self.facts = Facts()
+
+    async def post(self, intent: Entry, begun: float, may_send: Callable[[], bool], *, trial: bool) -> StartOutcome:
+        """The POST of an intent that is committed.
+
+        Args:
+            intent: the intent; its nonce names this POST.
+            begun: when its transaction began, on the monotonic clock.
+            may_send: whether the partition is still ours under the same assignment; asked, with the lease, in the
+                step in which the body begins to be written.
+            trial: it is the one real start that a stopped gate allows.
+        """
+        called_off = False
+
+        def may_write() -> bool:
+            nonlocal called_off
+            called_off = self._clock.monotonic() - begun > LEASE_SECONDS or not may_send()
+            if not called_off:
+                self._stop_point("before_post_write")
+            return not called_off
+
+        outcome = await self._create(intent, may_write)
+        if called_off:
+            outcome = NEVER_SENT
+        self._settle(intent, outcome, trial=trial)
+        return outcome
+
+    def call_off(self, intent: Entry, *, trial: bool) -> None:
+        """Nothing was sent for this intent, whose own transaction did not end well."""
+        self._settle(intent, NEVER_SENT, trial=trial)
+
+    async def probe(self, run_type: str) -> None:
+        """Ask with an empty body whether the API is alive."""
+        self._gate.begin_probe()
+        alive = False
+        try:
+            alive = await self._client.probe(run_type)
+        finally:
+            self._gate.probed(self._clock.monotonic(), alive=alive)
+
+    async def _create(self, intent: Entry, may_write: Callable[[], bool]) -> StartOutcome:
+        request = intent.request
+
+        def came_late(end: Run | ApiError) -> None:
+            if isinstance(end, Run):
+                self.facts.correct(intent, Started(end))
+                self._late(intent, end)
+
+        try:
+            run = await self._client.create(
+                request.run_type,
+                request.body,
+                self._deadline,
+                may_write=may_write,
+                late=came_late,
+            )
+        except ApiError as error:
+            return outcome_of(error)
+        self._stop_point("after_created")
+        return Started(run)
+
+    def _settle(self, intent: Entry, outcome: StartOutcome, *, trial: bool) -> None:
+        """The fact is known; tell whoever waits for it, the gate and the route's guard."""
+        fact = self.facts.about(intent)
+        if fact is not None and not fact.done():
+            fact.set_result(outcome)
+        now = self._clock.monotonic()
+        guard = self._guards[intent.request.route]
+        log = about(intent)
+        match outcome:
+            case Started():
+                self._gate.answered(trial=trial)
+                guard.started()
+            case RefusedForGood():
+                self._gate.answered(trial=trial)
+            case Refused(reason, retry_after):
+                guard.undecided(now)
+                self._metrics.starts_refused.labels(reason=reason).inc()
+                if outcome is NEVER_SENT:
+                    self._gate.never_sent(trial=trial)
+                else:
+                    answered = reason == "THROTTLED"
+                    self._gate.refused(now, retry_after, self._random(), answered=answered, trial=trial)
+                    log.warning("start_refused", reason=reason, retry_after=retry_after)
+            case Systemic(code):
+                guard.undecided(now)
+                self._gate.forbidden(now, trial=trial)
+                self._metrics.starts_refused.labels(reason=code).inc()
+                log.error("starts_forbidden", code=code)
+            case Unclear(reason):
+                guard.undecided(now)
+                self._gate.unclear(now, trial=trial)
+                log.warning("start_unclear", reason=reason)

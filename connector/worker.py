@@ -1,0 +1,204 @@
+"""The worker: runs the parts in one task group, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+from connector.adapters.metrics import Metrics
+from connector.adapters.server import Server, admin_app
+from connector.assembly import Parts, Surroundings, Topics, assemble
+from connector.clock import Clock
+from connector.config import Config
+from connector.journal.watchdog import watch
+from connector.logs import logger
+from connector.stop_points import StopPoint, nowhere
+
+DRAIN_SECONDS = 16.0
+"""How long SIGTERM waits for open POSTs; ``start.deadline`` is 15 s."""
+LEAVE_SECONDS = 7.0
+"""How long writing the rest and leaving the group may take after that: together less than 25 s."""
+BEAT_SECONDS = 30.0
+"""Liveness: the Kafka thread was heard of within this time."""
+ANSWER_SECONDS = 30.0
+"""Readiness: Kafka answered within this time."""
+KEY_CHECK_SECONDS = 10.0
+"""How often the key file is read again; Kubernetes swaps it without a signal."""
+REPORT_SECONDS = 1.0
+LAG_CHECK_SECONDS = 0.25
+WATCHDOG_MARGIN_SECONDS = 5.0
+
+
+def unique_id(name: str) -> str:
+    """A name for this process that no other process ever has: connector, host, randomness."""
+    return f"{name}-{socket.gethostname()}-{secrets.token_hex(4)}"
+
+
+class Worker:
+    """One replica."""
+
+    def __init__(
+        self,
+        config: Config,
+        topics: Topics,
+        *,
+        metrics: Metrics,
+        stop_point: StopPoint = nowhere,
+        read_key: Callable[[], str | None] = lambda: None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Take what outlives a run.
+
+        Args:
+            config: the configuration.
+            topics: the topics as they are.
+            metrics: where to count.
+            stop_point: test hook.
+            read_key: reads the API key again, or None when it does not come from a file.
+            clock: the time.
+        """
+        self._around = Surroundings(
+            config=config,
+            topics=topics,
+            client_id=unique_id(config.name),
+            metrics=metrics,
+            clock=clock or Clock(),
+            stop_point=stop_point,
+            fatal=self._fail,
+        )
+        self._read_key = read_key
+        self._over = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._failure: BaseException | None = None
+        self.admin_port: int | None = None
+
+    async def run(self) -> None:
+        """Work until ``stop`` is called.
+
+        Raises:
+            ConnectorError: the worker cannot go on; a sentence says why.
+        """
+        config = self._around.config
+        parts = assemble(self._around)
+        loop = asyncio.get_running_loop()
+
+        def post(call: Callable[[], None]) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(call)
+
+        admin = Server(
+            admin_app(
+                render=self._around.metrics.render,
+                live=lambda: self._live(parts),
+                ready=lambda: self._ready(parts),
+            ),
+            config.admin.host,
+            config.admin.port,
+        )
+        try:
+            async with admin:
+                self.admin_port = admin.port
+                watchdog = watch(
+                    lambda: parts.kafka.last_beat,
+                    config.kafka.transaction_timeout + WATCHDOG_MARGIN_SECONDS,
+                )
+                logger.info("worker_started", client_id=self._around.client_id, admin_port=admin.port)
+                parts.restorer.start(parts.kafka)
+                parts.kafka.start(parts.pipeline, post)
+                try:
+                    await self._work(parts)
+                finally:
+                    watchdog.set()
+                    parts.restorer.stop()
+        finally:
+            await parts.client.aclose()
+        if self._failure is not None:
+            raise self._failure
+        logger.info("worker_stopped")
+
+    def stop(self) -> None:
+        """End in order; called again, without waiting for open POSTs. The journal is never skipped."""
+        if self._over.is_set():
+            self._hurry.set()
+        self._over.set()
+
+    def handle_signals(self) -> None:
+        """SIGTERM and SIGINT call ``stop``."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+
+    async def _work(self, parts: Parts) -> None:
+        """Everything that runs on the event loop; the way down begins when one of it ends or ``stop`` is called."""
+        async with asyncio.TaskGroup() as tasks:
+            steps = tasks.create_task(parts.pipeline.run())
+            follow = tasks.create_task(parts.follower.run())
+            watches = [
+                tasks.create_task(self._report(parts)),
+                tasks.create_task(self._watch_lag()),
+                tasks.create_task(self._watch_key(parts)),
+            ]
+            await self._over.wait()
+            follow.cancel()
+            await self._drain(parts)
+            for task in (steps, *watches):
+                task.cancel()
+
+    async def _drain(self, parts: Parts) -> None:
+        """No new POST, wait for the open ones, journal what came back, leave the group."""
+        parts.pipeline.settle()
+        deadline = self._around.clock.monotonic() + DRAIN_SECONDS
+        while parts.pipeline.open_starts and not self._hurry.is_set() and self._failure is None:
+            if self._around.clock.monotonic() > deadline:
+                logger.warning("left_with_open_starts", starts=parts.pipeline.open_starts)
+                break
+            await asyncio.sleep(0.02)
+        parts.kafka.stop()
+        ended = await asyncio.to_thread(parts.kafka.join, LEAVE_SECONDS)
+        if not ended:
+            logger.warning("left_without_goodbye")
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._over.set()
+
+    async def _report(self, parts: Parts) -> None:
+        while True:
+            parts.pipeline.report()
+            await asyncio.sleep(REPORT_SECONDS)
+
+    async def _watch_lag(self) -> None:
+        clock = self._around.clock
+        while True:
+            planned = clock.monotonic() + LAG_CHECK_SECONDS
+            await asyncio.sleep(LAG_CHECK_SECONDS)
+            self._around.metrics.loop_lag_seconds.observe(max(0.0, clock.monotonic() - planned))
+
+    async def _watch_key(self, parts: Parts) -> None:
+        known = self._around.config.extend.api_key.reveal()
+        while True:
+            await asyncio.sleep(KEY_CHECK_SECONDS)
+            key = await asyncio.to_thread(self._read_key)
+            if key and key != known:
+                known = key
+                parts.client.set_api_key(key)
+                parts.gate.key_changed()
+                logger.info("api_key_changed")
+
+    def _live(self, parts: Parts) -> Iterator[str]:
+        silent = self._around.clock.monotonic() - parts.kafka.last_beat
+        if silent > BEAT_SECONDS:
+            yield f"The Kafka thread has not turned for {silent:.0f} s."
+
+    def _ready(self, parts: Parts) -> Iterator[str]:
+        if not parts.kafka.joined:
+            yield "The consumer group has not been joined yet."
+        if parts.kafka.restoring:
+            yield f"The journal of {parts.kafka.restoring} partitions is being read."
+        if self._around.clock.monotonic() - parts.restorer.kafka_answered > ANSWER_SECONDS:
+            yield f"Kafka has not answered for {ANSWER_SECONDS:.0f} s."
+        if self._over.is_set():
+            yield "The worker is stopping."
