@@ -1,0 +1,181 @@
+"""How results and dead letters look on a terminal and in a pipe."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+import typer
+
+from connector.core.dead_letter import CONNECT
+from connector.core.framing import Codec, Undecodable
+from connector.core.record import Record
+
+_RESULT_WIDTHS = {"emitted": 20, "status": 13, "run_type": 9, "revision": 8, "document_id": 20, "run_id": 28}
+_LETTER_WIDTHS = {"time": 20, "reason": 22, "source": 32}
+_OUTPUT_CHARS = 80
+
+
+class Lines(Protocol):
+    """Prints one record at a time; False means that the record could not be decoded."""
+
+    def result(self, record: Record, codec: Codec) -> bool:
+        """Print a result."""
+
+    def dead_letter(self, record: Record) -> bool:
+        """Print a dead letter."""
+
+
+class TableLines:
+    """A table whose rows appear as they come: a table that waits for its end cannot be followed."""
+
+    def __init__(self, *, dead_letters: bool) -> None:
+        """Print the head.
+
+        Args:
+            dead_letters: which of the two tables.
+        """
+        widths = _LETTER_WIDTHS if dead_letters else _RESULT_WIDTHS
+        last = "message" if dead_letters else "output"
+        typer.echo(_row([*((name, width) for name, width in widths.items()), (last, 0)]))
+
+    def result(self, record: Record, codec: Codec) -> bool:
+        """Print a result."""
+        try:
+            found = codec.decode(record.value or b"")
+        except Undecodable as error:
+            typer.echo(f"{record.partition}, offset {record.offset}: {error}", err=True)
+            return False
+        times = found["times"]
+        shown = {
+            **found,
+            "emitted": _moment(times.get("emitted") if isinstance(times, Mapping) else None),
+            "run_id": found["run_id"] or "-",
+            "document_id": found["document_id"] or found["file_name"] or "-",
+        }
+        cells = [(str(shown[name]), width) for name, width in _RESULT_WIDTHS.items()]
+        typer.echo(_row([*cells, (_summary(found), 0)]))
+        return True
+
+    def dead_letter(self, record: Record) -> bool:
+        """Print a dead letter."""
+        headers = _last_headers(record)
+        source = "/".join(headers.get(f"{CONNECT}{part}", "?") for part in ("topic", "partition", "offset"))
+        cells = {
+            "time": _moment(record.timestamp),
+            "reason": headers.get("extend.reason", "?"),
+            "source": source,
+        }
+        message = headers.get(f"{CONNECT}exception.message", "")
+        typer.echo(_row([*((cells[name], width) for name, width in _LETTER_WIDTHS.items()), (message, 0)]))
+        return True
+
+
+class JsonLines:
+    """JSON lines: a result's fields, `output` and `metadata` as JSON and not as text, and its `record`."""
+
+    def result(self, record: Record, codec: Codec) -> bool:
+        """Print a result."""
+        try:
+            found = codec.decode(record.value or b"")
+        except Undecodable as error:
+            _print({"undecodable": str(error), "record": _record(record)})
+            return False
+        for name in ("output", "metadata"):
+            found[name] = _embedded(found[name])
+        _print({**found, "record": _record(record)})
+        return True
+
+    def dead_letter(self, record: Record) -> bool:
+        """Print a dead letter: what the connector says of it, and the original."""
+        headers = _last_headers(record)
+        _print(
+            {
+                "reason": headers.get("extend.reason"),
+                "message": headers.get(f"{CONNECT}exception.message"),
+                "stage": headers.get(f"{CONNECT}stage"),
+                "source": {
+                    "topic": headers.get(f"{CONNECT}topic"),
+                    "partition": _number(headers.get(f"{CONNECT}partition")),
+                    "offset": _number(headers.get(f"{CONNECT}offset")),
+                },
+                "value": _readable(record.value),
+                "record": _record(record),
+            },
+        )
+        return True
+
+
+def _print(line: Mapping[str, object]) -> None:
+    typer.echo(msgspec.json.encode(line))
+
+
+def _record(record: Record) -> dict[str, object]:
+    return {
+        "topic": record.partition.topic,
+        "partition": record.partition.number,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": _readable(record.key),
+        "headers": [[name, _readable(content)] for name, content in record.headers],
+    }
+
+
+def _embedded(text: object) -> object:
+    """JSON text as a part of the line: its numbers and texts as they are, on one line."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.Raw(msgspec.json.format(text, indent=-1).encode())
+    except msgspec.DecodeError:
+        return text
+
+
+def _readable(content: bytes | None) -> str | dict[str, str] | None:
+    """Text where it is text, else an object that says that it is base64."""
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _last_headers(record: Record) -> dict[str, str]:
+    """Headers by name; the connector's own come after the original's of the same name."""
+    return {name: (content or b"").decode("utf-8", "replace") for name, content in record.headers}
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _summary(found: Mapping[str, object]) -> str:
+    if found["failure_reason"]:
+        return f"{found['failure_reason']}: {found['failure_message'] or ''}".rstrip(": ")
+    output = found["output"]
+    if not isinstance(output, str):
+        return str(found["output_state"])
+    line = " ".join(output.split())
+    return line if len(line) <= _OUTPUT_CHARS else f"{line[: _OUTPUT_CHARS - 1]}…"
+
+
+def _moment(milliseconds: object) -> str:
+    if not isinstance(milliseconds, int):
+        return "-"
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):  # a timestamp that another producer made up
+        return str(milliseconds)
+
+
+def _row(cells: list[tuple[str, int]]) -> str:
+    return "  ".join(_printable(text).ljust(width) for text, width in cells).rstrip()
+
+
+def _printable(text: str) -> str:
+    """Without control characters: a file name must not paint the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
