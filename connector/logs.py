@@ -11,8 +11,10 @@ import json as json_format
 import logging
 import math
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO, cast
 
 import structlog
@@ -85,6 +87,25 @@ def configure(level: str = "info", *, json: bool, stream: TextIO | None = None) 
     root.addHandler(lines)
     root.setLevel(logging.WARNING)
     logging.getLogger("connector").setLevel(level.upper())
+
+
+def log_uncaught() -> None:
+    """Send warnings, and exceptions that nobody caught, through the log: there they are one line, without secrets.
+
+    For the process that belongs to the connector; code that only uses its client keeps its own hooks.
+    """
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda thread: _uncaught(
+        thread.exc_type, thread.exc_value or thread.exc_type(), thread.exc_traceback
+    )
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logger.error("Nobody caught this.", exc_info=(kind, error, trace))
 
 
 class _Lines(logging.StreamHandler[TextIO]):

@@ -235,6 +235,30 @@ def test_a_reader_that_went_away_is_no_reason_to_fail() -> None:
     assert "went on" in done.stdout
 
 
+def test_warnings_and_uncaught_exceptions_are_lines_of_the_log_too() -> None:
+    program = (
+        "import threading, warnings\n"
+        "from connector.logs import configure, log_uncaught\n"
+        "configure(json=True)\n"
+        "log_uncaught()\n"
+        "def fail():\n"
+        f"    raise ValueError('Bearer {CANARY}')\n"
+        "warnings.warn('old', DeprecationWarning, stacklevel=1)\n"
+        "thread = threading.Thread(target=fail)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "fail()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    warning, in_thread, at_last = [json.loads(line) for line in done.stderr.splitlines()]
+    assert warning["logger"] == "py.warnings"
+    assert "DeprecationWarning: old" in warning["event"]
+    for line in (in_thread, at_last):
+        assert line["event"] == "Nobody caught this."
+        assert line["exception"].endswith("ValueError: Bearer ***")
+
+
 def test_without_configuration_a_warning_reads_as_a_sentence_and_nothing_goes_to_stdout() -> None:
     program = "from connector.logs import logger\nlogger.info('no')\nlogger.warning('A warning.', key='sk_1')\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -183,9 +183,7 @@ class Metrics:
 
     def _define_documents(self, define: _Definer) -> None:
         self.records_consumed = define.counters(
-            "records_consumed_total",
-            "Records read from an input topic, whatever became of them.",
-            topic=Configured(),
+            "records_consumed_total", "Records read from an input topic, whatever became of them.", topic=Configured()
         )
         self.records_skipped = define.counters(
             "records_skipped_total",
@@ -198,11 +196,7 @@ class Metrics:
             "(the record's header extend.reason).",
             reason=OneOf(*Reason, "other"),
         )
-        self.runs_started = define.counters(
-            "runs_started_total",
-            "Runs created at the API.",
-            route=Configured(),
-        )
+        self.runs_started = define.counters("runs_started_total", "Runs created at the API.", route=Configured())
         self.runs_finished = define.counters(
             "runs_finished_total",
             "Ends of runs, by status; a run decided after NEEDS_REVIEW counts under both statuses.",
@@ -214,8 +208,7 @@ class Metrics:
             "Documents that count against start.max_in_flight: accepted or started, and without a result.",
         )
         self.runs_in_flight_limit = define.gauge(
-            "runs_in_flight_limit",
-            "The limit start.max_in_flight; at the limit no new record is read.",
+            "runs_in_flight_limit", "The limit start.max_in_flight; at the limit no new record is read."
         )
         self.ready_documents = define.gauge(
             "ready_documents",
@@ -226,8 +219,7 @@ class Metrics:
             "Documents whose start is unclear and which wait for a person; nothing is bought for them.",
         )
         self.review_documents = define.gauge(
-            "review_documents",
-            "Documents whose NEEDS_REVIEW was emitted and which a person has not decided yet.",
+            "review_documents", "Documents whose NEEDS_REVIEW was emitted and which a person has not decided yet."
         )
         self.oldest_run_started_timestamp_seconds = define.gauge(
             "oldest_run_started_timestamp_seconds",
@@ -235,9 +227,7 @@ class Metrics:
         )
         self.oldest_run_started_timestamp_seconds.set(NEVER)
         self.credits = define.counters(
-            "credits_total",
-            "Credits that finished runs used, as the API reports them.",
-            route=Configured(),
+            "credits_total", "Credits that finished runs used, as the API reports them.", route=Configured()
         )
 
     def _define_results(self, define: _Definer) -> None:
@@ -255,9 +245,7 @@ class Metrics:
             outcome=OneOf(*OUTCOMES, "other"),
         )
         self.results_produced = define.counters(
-            "results_produced_total",
-            "Results committed, by topic.",
-            topic=Configured(),
+            "results_produced_total", "Results committed, by topic.", topic=Configured()
         )
         self.produce_errors = define.counters(
             "produce_errors_total",
@@ -301,18 +289,14 @@ class Metrics:
             "Time that requests waited to be sent: for the plan's budget, or because the API asked to wait.",
             source=OneOf("budget", "retry_after", "other"),
         )
-        self.poller_cycles = define.counter(
-            "poller_cycles_total",
-            "Turns of the loop that follows the open runs.",
-        )
+        self.poller_cycles = define.counter("poller_cycles_total", "Turns of the loop that follows the open runs.")
         self.poller_last_cycle_timestamp_seconds = define.gauge(
             "poller_last_cycle_timestamp_seconds",
             "When that loop last turned, in seconds since the epoch; NaN before its first turn.",
         )
         self.poller_last_cycle_timestamp_seconds.set(NEVER)
         self.poller_due_runs = define.gauge(
-            "poller_due_runs",
-            "Runs that are due to be asked about and wait for the request budget.",
+            "poller_due_runs", "Runs that are due to be asked about and wait for the request budget."
         )
         self.loop_lag_seconds = define.histogram(
             "loop_lag_seconds",
@@ -327,10 +311,7 @@ class Metrics:
             topic=Configured(),
             partition=Configured(),
         )
-        self.assigned_partitions = define.gauge(
-            "assigned_partitions",
-            "Input partitions that this worker owns.",
-        )
+        self.assigned_partitions = define.gauge("assigned_partitions", "Input partitions that this worker owns.")
         self.stopped_partitions = define.gauges(
             "stopped_partitions",
             "1 for a partition that stands still until somebody acts, and the reason; the others go on.",
@@ -363,8 +344,7 @@ class Metrics:
             "Transactions that Kafka refused because partitions had moved to another worker.",
         )
         self.dropped_writes = define.counter(
-            "dropped_writes_total",
-            "Writes dropped because their partition had moved; its new owner does the work.",
+            "dropped_writes_total", "Writes dropped because their partition had moved; its new owner does the work."
         )
 
     def _define_restores(self, define: _Definer) -> None:
@@ -374,12 +354,10 @@ class Metrics:
             CALL_SECONDS,
         )
         self.restored_documents = define.counter(
-            "restored_documents_total",
-            "Open documents found in the journal when a partition was taken over.",
+            "restored_documents_total", "Open documents found in the journal when a partition was taken over."
         )
         self.restores_blocked = define.gauge(
-            "restores_blocked",
-            "Restores that have taken longer than their bound and are being tried again.",
+            "restores_blocked", "Restores that have taken longer than their bound and are being tried again."
         )
 
     def prepare(self, *, routes: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> None:
