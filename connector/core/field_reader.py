@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, cast
 
 from connector.core.errors import RecordRejected
 from connector.core.reasons import Reason
 from connector.core.strict_json import shown_name
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""What ends lines or moves cursors. ``str.isprintable`` is too strict: it refuses the narrow no-break space
+that macOS puts into the names of screenshots, and the joiners inside emoji."""
 
 MAX_LABEL = 1024
 """Characters of an id, a version or a name."""
@@ -89,7 +94,7 @@ class FieldReader:
                 f"the text has {len(value)} characters; {limit} are allowed",
                 path=self.path(name),
             )
-        if not value.isprintable():
+        if CONTROL.search(value):
             reject(Reason.BAD_FIELD, "the text holds control characters", path=self.path(name))
         return value
 
@@ -99,9 +104,7 @@ class FieldReader:
         if value is None:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            reject(
-                Reason.BAD_FIELD, f"a whole number belongs here, not {json_type(value)}", path=self.path(name)
-            )
+            reject(Reason.BAD_FIELD, f"a whole number belongs here, not {json_type(value)}", path=self.path(name))
         return value
 
     def mapping(self, name: str) -> Mapping[str, object] | None:

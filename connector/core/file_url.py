@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from connector.core.errors import RecordRejected
+from connector.core.field_reader import CONTROL
 from connector.core.reasons import Reason
 
 MAX_CHARS = 8192
@@ -58,5 +59,4 @@ def _not_allowed(message: str, path: str) -> RecordRejected:
 def file_name_of(url: str) -> str | None:
     """The file name in a URL's path, or None when the path has none."""
     name = PurePosixPath(unquote(urlsplit(url).path)).name
-    printable = "".join(char for char in name if char.isprintable())
-    return printable.strip() or None
+    return CONTROL.sub("", name).strip() or None

@@ -68,6 +68,8 @@ class _Walk:
 
     def _complex(self, node: Schema, namespace: str, level: int) -> _Shape:
         kind = node.get("type")
+        if not isinstance(kind, str):
+            return self.shape(kind, namespace, level + 1)
         if kind in {"array", "map"}:
             item = self.shape(node.get("items" if kind == "array" else "values"), namespace, level + 1)
             if item.zero_width:
@@ -76,7 +78,7 @@ class _Walk:
                 )
             return _checked(_Shape(1 + item.levels, zero_width=False, free_values=item.free_values))
         if kind in {"record", "error", "enum", "fixed"}:
-            return self._definition(str(kind), node, namespace, level)
+            return self._definition(kind, node, namespace, level)
         return self.shape(kind, namespace, level + 1)
 
     def _definition(self, kind: str, node: Schema, namespace: str, level: int) -> _Shape:

@@ -17,6 +17,11 @@ from connector.core.record import Partition, Record
 HASH_CHARS = 22
 """Base32 characters kept of the SHA-256: 110 bits."""
 
+MAX_STEM_CHARS = 180
+"""Kept of a file name that carries the tag, so that the whole stays below the usual 255."""
+MAX_SUFFIX_CHARS = 16
+"""What is longer after the last dot is no extension."""
+
 METADATA_KEY = "kafka_connector"
 """The key in a run's metadata under which the tag stands. References may not bring it."""
 
@@ -76,7 +81,8 @@ def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
         suffix: the extension to use when the original has none, e.g. ``.txt``.
     """
     path = PurePosixPath(original or "document")
-    return f"{path.stem}~k{tag.partition.number}-{tag.hash}{path.suffix or suffix}"
+    extension = path.suffix if len(path.suffix) <= MAX_SUFFIX_CHARS else ""
+    return f"{path.stem[:MAX_STEM_CHARS]}~k{tag.partition.number}-{tag.hash}{extension or suffix}"
 
 
 def untagged_file_name(name: str, tag: Tag) -> str:

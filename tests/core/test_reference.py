@@ -221,6 +221,11 @@ def test_a_mistake_in_a_field_names_its_path(value: Mapping[str, object], reason
     assert said in str(error)
 
 
+@pytest.mark.parametrize("name", ["Screenshot 9.41.00\u202fAM.png", "請求書\u3000一.pdf", "👩\u200d⚕️.pdf", "a\u00a0b"])
+def test_a_file_name_may_hold_any_character_that_file_systems_hold(name: str) -> None:
+    assert decoded({"url": U, "name": name}).file == File("url", U, name, path="url")
+
+
 CANARY = "canary-9b1f"
 
 

@@ -99,6 +99,8 @@ def marker(reference: Mapping[str, object]) -> str:
         ({"url": U}, "a{}.pdf", "a.pdf"),
         ({"url": "https://e.com/"}, "document{}", None),
         ({"url": U, "name": "Größe 1.2.tiff"}, "Größe 1.2{}.tiff", "Größe 1.2.tiff"),
+        ({"url": f"https://e.com/{'a' * 300}.pdf"}, "a" * 180 + "{}.pdf", "a" * 300 + ".pdf"),
+        ({"url": f"https://e.com/b.{'a' * 300}"}, "b{}", f"b.{'a' * 300}"),
         ({"text": "t"}, "document{}.txt", None),
         ({"text": "t", "name": "n.md"}, "n{}.md", "n.md"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.core.framing import load_checked
 from connector.core.schema_limits import MAX_FREE_VALUES, MAX_LEVELS, SchemaRefused
@@ -78,3 +80,38 @@ def test_a_schema_nested_without_end_is_refused_and_not_followed() -> None:
 )
 def test_an_ordinary_schema_is_loaded(schema: dict[str, object]) -> None:
     assert load_checked(schema)
+
+
+_words = st.sampled_from(["record", "array", "map", "enum", "fixed", "null", "int", "string", "A", "n.A", "", "union"])
+_schemas = st.recursive(
+    _words | st.integers(-1, 3) | st.none() | st.booleans(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "name", "namespace", "fields", "items", "values", "symbols", "size", "default"])
+            | st.sampled_from(["aliases", "logicalType", "precision", "doc"]),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+def refused(schema: object) -> bool:
+    try:
+        load_checked(schema)  # type: ignore[arg-type] # a registry may send anything
+    except SchemaRefused:
+        return True
+    return False
+
+
+@given(_schemas)
+def test_no_schema_raises_anything_but_its_refusal(schema: object) -> None:
+    assert refused(schema) in {True, False}
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), _schemas, min_size=1))
+def test_no_record_raises_anything_but_its_refusal(fields: dict[str, object]) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": name, "type": each} for name, each in fields.items()]}
+    assert refused(schema) in {True, False}
