@@ -98,9 +98,9 @@ class AssignedReader:
             self._positions[partition] = max(self._positions[partition], int(message.offset() or 0))
             return
         if name in _FATAL:
-            raise self._troubles.explain(
-                error, "Read", f"partition {partition.number} of topic {partition.topic}"
-            )
+            topic = f"topic {partition.topic}"
+            resource = topic if name.endswith("_FAILED") else f"partition {partition.number} of {topic}"
+            raise self._troubles.explain(error, "Read", resource)
         self._troubles(error)
 
 

@@ -1,0 +1,188 @@
+"""Wrong passwords and missing rights, on a broker that has users and an authorizer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+
+from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.producing import RecordProducer
+from connector.adapters.kafka.properties import client_properties, producer_properties, reader_properties
+from connector.adapters.kafka.reading import AssignedReader
+from connector.core.errors import TopicError
+from connector.core.record import OutRecord, Partition
+from connector.core.topics import TopicSpec
+from tests.kafka.jars import cache_folder, fetch_jars, read_lock
+from tests.kafka.node import HOST, Node, free_ports
+
+pytestmark = pytest.mark.kafka
+
+USER = "invoices"
+TOPIC = "documents"
+OPEN = "open-documents"
+
+
+@dataclass(frozen=True)
+class Password:
+    text: str
+
+    def reveal(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The section `kafka` of a configuration."""
+
+    bootstrap_servers: str
+    password: Password = field(default_factory=lambda: Password("right-canary"))
+    properties: Mapping[str, str | int | float | bool] = field(
+        default_factory=lambda: {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": USER,
+        },
+    )
+    transaction_timeout: float = 15.0
+    session_timeout: float = 20.0
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address at which users log in; without a login everything is allowed, for the broker itself."""
+    jars = cache_folder()
+    fetch_jars(read_lock(), jars)
+    own, extra = free_ports(2)
+    address = f"{HOST}:{extra.client}"
+    login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="right-canary";'
+    more = {
+        "listeners": f"PLAINTEXT://{HOST}:{own.client},GUARDED://{address},CONTROLLER://{HOST}:{own.controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{own.client},GUARDED://{address}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.guarded.plain.sasl.jaas.config": login,
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
+    folder: Path = tmp_path_factory.mktemp("kafka-guarded")
+    node = Node(1, (own,), folder / "node", jars, more)
+    formatter = node.formatter("AAAAAAAAAAAAAAAAAAAAAQ", alone=True)
+    try:
+        formatter.start()
+        assert formatter.wait(60) == 0, formatter.log_tail()
+        node.process.start()
+        with Cluster({"bootstrap.servers": node.address}, timeout=30) as cluster:
+            _await(cluster, node)
+            cluster.create_topics([TopicSpec(TOPIC, 1), TopicSpec(OPEN, 1)])
+        _allow(node.address)
+        yield address
+    finally:
+        formatter.kill()
+        node.process.kill()
+
+
+def _await(cluster: Cluster, node: Node) -> None:
+    until = time.monotonic() + 60
+    while not cluster.brokers_answer(0.5):
+        assert node.process.running, node.process.log_tail()
+        assert time.monotonic() < until, node.process.log_tail()
+
+
+def _allow(address: str) -> None:
+    """The user may describe and write one topic, and not look at its settings."""
+    admin = AdminClient({"bootstrap.servers": address})
+    rules = [
+        AclBinding(
+            ResourceType.TOPIC,
+            OPEN,
+            ResourcePatternType.LITERAL,
+            f"User:{USER}",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in (AclOperation.DESCRIBE, AclOperation.WRITE)
+    ]
+    for future in admin.create_acls(rules).values():
+        try:
+            future.result(timeout=20)
+        except KafkaException as error:
+            pytest.fail(str(error))
+
+
+def test_a_wrong_password_is_told_as_such_and_not_shown(guarded: str) -> None:
+    wrong = Settings(guarded, Password("wrong-canary"))
+    with Cluster(client_properties(wrong, "t"), timeout=3) as cluster, pytest.raises(TopicError) as caught:
+        cluster.topics([TOPIC])
+    text = str(caught.value)
+    assert text.startswith(f"User {USER} could not log in at {guarded}")
+    assert "kafka.password_file" in text
+    assert "canary" not in text
+
+
+def test_a_login_where_none_is_expected_names_the_protocol(guarded: str) -> None:
+    plain = Settings(guarded, properties={})
+    with Cluster(client_properties(plain, "t"), timeout=3) as cluster, pytest.raises(TopicError) as caught:
+        cluster.topics([TOPIC])
+    assert "security.protocol (plaintext)" in str(caught.value)
+
+
+def test_a_missing_right_names_user_operation_and_topic(guarded: str) -> None:
+    with Cluster(client_properties(Settings(guarded), "t")) as cluster:
+        with pytest.raises(TopicError) as described:
+            cluster.topics([TOPIC])
+        with pytest.raises(TopicError) as created:
+            cluster.create_topics([TopicSpec("new-topic", 1)])
+        with pytest.raises(TopicError) as listed:
+            cluster.members("some-group")
+    assert f"User {USER} is not allowed: operation Describe on topic {TOPIC}" in str(described.value)
+    assert "operation Create on topic new-topic" in str(created.value)
+    assert "operation Describe on group some-group" in str(listed.value)
+
+
+def test_settings_that_may_not_be_read_do_not_hide_the_topic(guarded: str) -> None:
+    with Cluster(client_properties(Settings(guarded), "t")) as cluster:
+        found = cluster.topics([OPEN])[OPEN]
+    assert (found.partitions, found.config) == (1, None)
+
+
+def test_a_write_without_the_right_is_told_with_the_topic(guarded: str) -> None:
+    properties = {
+        **producer_properties(Settings(guarded), "t", None, 1_000_000),
+        "message.timeout.ms": 5_000,
+    }
+    producer = RecordProducer(properties)
+    producer.send(OutRecord(TOPIC, None, b"x", partition=0), "first")
+    producer.send(OutRecord(OPEN, None, b"x", partition=0), "second")
+    sent = producer.flush()
+    producer.close()
+    assert sent.acked == 1
+    ((label, error),) = sent.refused
+    assert label == "first"
+    assert f"operation Write on topic {TOPIC}" in str(error)
+
+
+def test_a_read_without_the_right_is_told_with_the_topic(guarded: str) -> None:
+    reader = AssignedReader(reader_properties(Settings(guarded), "t", "t"), {Partition(OPEN, 0): 0})
+    with pytest.raises(TopicError, match=f"operation Read on topic {OPEN}"):
+        _read_for(20, reader)
+    reader.close()
+
+
+def _read_for(seconds: float, reader: AssignedReader) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        reader.read(0.2)
