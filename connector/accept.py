@@ -53,7 +53,7 @@ class Resolver:
             routes: all routes, in the order of the configuration.
             decoder: reads references.
             journal_bytes: the largest record that the journal takes.
-            size_of: bytes of an entry as a journal record.
+            size_of: bytes of an entry as a journal record, batch included.
         """
         self._name = name
         self._routes = routes

@@ -125,16 +125,17 @@ def assemble(around: Surroundings) -> Parts:
     """
     config, metrics, clock = around.config, around.metrics, around.clock
     journal_topic = around.topics.plan.journal
-    limits = {topic: around.topics.facts[topic].record_limit for topic in around.topics.plan.names()}
+    limits = {topic: around.topics.facts[topic].max_message_bytes for topic in around.topics.plan.names()}
     codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
     place = JournalPlace(config.name, journal_topic, around.topics.facts[journal_topic].partitions)
     client = _open_client(around)
     restorer = _restorer(around, codec, place)
+    pipeline: Pipeline
     kafka = KafkaThread(
         open_member=partial(_open_member, around),
         open_producer=partial(_open_producer, around, around.client_id),
         restorer=restorer,
-        mark=lambda partition, topic_id, offset: journal.mark(partition, topic_id, offset),
+        mark=lambda *position: journal.mark(*position),
         linger=config.kafka.commit_linger,
         metrics=metrics,
         stop_point=around.stop_point,
@@ -169,7 +170,7 @@ def assemble(around: Surroundings) -> Parts:
         most_bytes=config.start.max_bytes,
         pause=kafka.pause,
         resume=kafka.resume,
-        spawn=lambda work: pipeline.spawn(work),
+        spawn=lambda *work: pipeline.spawn(*work),
         clock=clock,
         metrics=metrics,
     )
@@ -182,7 +183,7 @@ def assemble(around: Surroundings) -> Parts:
         random=random.random,
         metrics=metrics,
         stop_point=around.stop_point,
-        late=lambda intent, run: pipeline.came_late(intent, run),
+        late=lambda *found: pipeline.came_late(*found),
     )
     follower = Follower(
         client=client,

@@ -113,6 +113,7 @@ class JournalCodec:
             {
                 "version": VERSION,
                 "state": _MARK,
+                "body": b"",  # fastavro writes the schema's default of a bytes field as a text
                 "topic_id": mark.topic_id,
                 "next_offset": mark.next_offset,
                 "fingerprint": mark.fingerprint,

@@ -85,7 +85,7 @@ class Journal:
 
     def encoded_size(self, entry: Entry) -> int:
         """Bytes that the entry takes as a journal record."""
-        return self._entry(entry).size
+        return self._entry(entry).wire_size
 
     def mark(self, partition: Partition, topic_id: str, next_offset: int) -> OutRecord:
         """The record that says how far a partition is accounted for; one goes into every transaction."""

@@ -95,7 +95,7 @@ class Member:
                 continue
             elif error.fatal() or error.code() in _NEEDS_A_PERSON:
                 raise TopicError([sentence_of(error)])
-            elif message.partition() is not None and not error.retriable():
+            elif not error.retriable():
                 broken.append((partition_of(message), error.name()))
         return Polled(tuple(records), tuple(broken))
 

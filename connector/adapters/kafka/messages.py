@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from confluent_kafka import Message
 
 from connector.core.record import Headers, Partition, Record
 
-AnyMessage = Message[Any, Any]
+if TYPE_CHECKING:
+    AnyMessage: TypeAlias = Message[Any, Any]
+else:
+    AnyMessage = Message  # generic for type checkers only
 
 
 def partition_of(message: AnyMessage) -> Partition:
