@@ -1,0 +1,269 @@
+"""Whether a history keeps what the connector promises. Linear scans over plain values; nothing is sampled.
+
+==============  ===============================================================================================
+kind            what is wrong
+==============  ===============================================================================================
+duplicate       one reference has two results of one revision, or a result and a dead letter, or two dead letters
+lost            an input has no result, no dead letter and no open entry
+second run      more than one run was bought for one tag
+phantom         a result, dead letter, run or entry that belongs to no input, or whose run is not its own
+untrue          a result says something else than its input, its run or its topic
+revisions       revisions have a gap, or go on after the last one
+torn            the journal is closed and the final result is missing, or the other way round
+offset          a committed offset or mark is above an unaccounted input, or below an accounted one
+unfinished      the journal holds work that should have ended by now
+parked          more are parked than the faults explain
+unused run      a run was bought, nobody got its result, and its input is not parked
+vacuous         nothing happened that could have broken anything
+==============  ===============================================================================================
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from connector.core.entry import State
+from connector.core.record import Partition
+from connector.core.run_types import NEEDS_REVIEW, topic_of
+from tests.chaos.history import Document, History, Joined, join, timeline
+
+_TIMELINES = 5
+_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What this run promised, and what must have happened in it.
+
+    Attributes:
+        prefix: the first part of the status topics' names.
+        parked_at_most: parked documents that its faults explain.
+        run_types: run types that must have been bought at least once.
+        statuses: statuses that must be among the results.
+        faults: fault kinds, and how often each must have hit open work.
+        partitions: input partitions, each of which must have inputs.
+        reviews: NEEDS_REVIEW is followed by another revision (``follow.reviews``).
+    """
+
+    prefix: str
+    parked_at_most: int
+    run_types: frozenset[str] = frozenset()
+    statuses: frozenset[str] = frozenset()
+    faults: Mapping[str, int] = field(default_factory=dict)
+    partitions: frozenset[Partition] = frozenset()
+    reviews: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise.
+
+    Attributes:
+        kind: see the table above.
+        message: a sentence with the names of what is meant.
+        document: whose timeline explains it, or None.
+    """
+
+    kind: str
+    message: str
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All broken promises, and how much was looked at."""
+
+    violations: tuple[Violation, ...]
+    counts: Mapping[str, int]
+    history: History
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How many violations of each kind."""
+        return Counter(violation.kind for violation in self.violations)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        if not self.violations:
+            return f"every promise kept: {counts}"
+        shown = [f"{v.kind}: {v.message}" for v in self.violations[:_LINES]]
+        if len(self.violations) > _LINES:
+            shown.append(f"... and {len(self.violations) - _LINES} more")
+        documents = {v.document.tag: v.document for v in self.violations if v.document is not None}
+        # The shortest stories explain the most.
+        shortest = sorted((timeline(each, self.history.faults) for each in documents.values()), key=len)
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in self.kinds.items())
+        return "\n".join([f"{kinds} in {counts}", *shown, "", *shortest[:_TIMELINES]])
+
+
+def check(history: History, rules: Rules) -> Verdict:
+    """Hold a finished run (everything drained, nothing running) to its promises.
+
+    Args:
+        history: what happened.
+        rules: what was promised.
+    """
+    joined = join(history)
+    violations: list[Violation] = []
+    for document in joined.documents:
+        violations += _accounting(document)
+        violations += _runs(document)
+        violations += _results(document, rules)
+        violations += _journal(document, rules)
+        violations += _offsets(document, history)
+    violations += _strays(joined)
+    violations += _marks(history)
+    violations += _parked(joined, rules)
+    violations += _vacuity(history, rules)
+    counts = {
+        "inputs": len(history.inputs),
+        "results": len(history.results),
+        "dead letters": len(history.dead_letters),
+        "runs": len(history.runs),
+        "parked": sum(entry.state == State.PARKED for entry in history.open_entries),
+        "faults": len(history.faults),
+    }
+    return Verdict(tuple(violations), counts, history)
+
+
+def _accounted(document: Document) -> bool:
+    return bool(document.results or document.dead_letters or document.entries)
+
+
+def _accounting(document: Document) -> Iterator[Violation]:
+    if not _accounted(document):
+        yield Violation("lost", f"{document.tag} has no result, no dead letter and no open entry", document)
+    for revision, count in Counter(result.revision for result in document.results).items():
+        if count > 1:
+            yield Violation("duplicate", f"{document.tag} has {count} results of revision {revision}", document)
+    letters = len(document.dead_letters)
+    if letters > 1:
+        yield Violation("duplicate", f"{document.tag} has {letters} dead letters", document)
+    if letters and document.results:
+        yield Violation("duplicate", f"{document.tag} has a result and a dead letter", document)
+    if letters and document.entries:
+        yield Violation("torn", f"{document.tag} has a dead letter, and the journal still holds it", document)
+
+
+def _runs(document: Document) -> Iterator[Violation]:
+    if len(document.runs) > 1:
+        ids = ", ".join(run.run_id for run in document.runs)
+        yield Violation("second run", f"{document.tag} was bought {len(document.runs)} times: {ids}", document)
+    delivered = {result.run_id for result in document.results} | {entry.run_id for entry in document.entries}
+    if any(entry.state == State.PARKED for entry in document.entries):
+        return  # an unclear start: its run may well exist
+    for run in document.runs:
+        if run.run_id not in delivered:
+            yield Violation("unused run", f"nobody got the result of run {run.run_id} of {document.tag}", document)
+
+
+def _results(document: Document, rules: Rules) -> Iterator[Violation]:
+    own = {run.run_id: run for run in document.runs}
+    wanted = document.input
+    for result in document.results:
+        run = own.get(result.run_id or "")
+        ours = result.run_id is None and (result.failure_reason or "").startswith("CONNECTOR_")
+        if run is None and not ours:
+            yield Violation("phantom", f"{result.result_id} shows run {result.run_id}, which is not its own", document)
+        said = {
+            "result_id": (result.result_id, f"{document.tag}@{result.revision}"),
+            "source": (result.source, wanted.tag.partition),
+            "source.offset": (result.source_offset, wanted.tag.offset),
+            "document_id": (result.document_id, wanted.document_id),
+            "key": (result.key, wanted.key),
+            "run_type": (result.run_type, run.run_type if run else result.run_type),
+            "topic": (result.topic, topic_of(rules.prefix, result.status)),
+        }
+        for name, (found, right) in said.items():
+            if found != right:
+                message = f"{result.result_id} says {name} {found!r} instead of {right!r}"
+                yield Violation("untrue", message, document)
+    yield from _revisions(document)
+
+
+def _revisions(document: Document) -> Iterator[Violation]:
+    ordered = sorted(document.results, key=lambda result: result.revision)
+    revisions = sorted({result.revision for result in ordered})
+    if revisions != list(range(1, len(revisions) + 1)):
+        yield Violation("revisions", f"{document.tag} has the revisions {revisions}", document)
+    last = revisions[-1] if revisions else 0
+    for result in ordered:
+        if result.revision < last and result.status != NEEDS_REVIEW:
+            message = f"{document.tag} goes on to revision {last} after {result.status} at {result.revision}"
+            yield Violation("revisions", message, document)
+        if result.revision > 1 and result.status == NEEDS_REVIEW:
+            yield Violation("revisions", f"{document.tag} is {NEEDS_REVIEW} again", document)
+    if len({result.run_id for result in ordered}) > 1:
+        yield Violation("revisions", f"{document.tag} changed its run between revisions", document)
+
+
+def _journal(document: Document, rules: Rules) -> Iterator[Violation]:
+    final = [r for r in document.results if r.status != NEEDS_REVIEW or not rules.reviews]
+    if document.closed and document.results and not final:
+        yield Violation("torn", f"{document.tag} is closed, and its final result is missing", document)
+    for entry in document.entries:
+        if final:
+            message = f"{document.tag} has its final result, and the journal holds it as {entry.state}"
+            yield Violation("torn", message, document)
+            continue
+        emitted = max((result.revision for result in document.results), default=0)
+        if entry.revision != emitted:
+            message = f"{document.tag} has revision {emitted}, and the journal says {entry.revision}"
+            yield Violation("torn", message, document)
+        if entry.state != State.PARKED:
+            yield Violation("unfinished", f"{document.tag} is still {entry.state}", document)
+
+
+def _offsets(document: Document, history: History) -> Iterator[Violation]:
+    tag = document.input.tag
+    committed = history.committed.get(tag.partition, 0)
+    if tag.offset < committed and not _accounted(document):
+        message = f"{tag.partition} is committed up to {committed}, above {document.tag}, which is unaccounted"
+        yield Violation("offset", message, document)
+    if tag.offset >= committed and _accounted(document):
+        message = f"{tag.partition} is committed up to {committed}, below {document.tag}, which is accounted for"
+        yield Violation("offset", message, document)
+
+
+def _marks(history: History) -> Iterator[Violation]:
+    """Mark and offset are written in one transaction, always."""
+    for partition in history.committed.keys() | history.marks.keys():
+        committed, mark = history.committed.get(partition), history.marks.get(partition)
+        if committed != mark:
+            yield Violation("offset", f"{partition} is committed up to {committed}, and its mark says {mark}")
+
+
+def _strays(joined: Joined) -> Iterator[Violation]:
+    for result in joined.stray_results:
+        yield Violation("phantom", f"{result.result_id} at {result.topic} {result.place} belongs to no input")
+    for letter in joined.stray_dead_letters:
+        yield Violation("phantom", f"the dead letter {letter.place} names {letter.source}@{letter.source_offset}")
+    for run in joined.stray_runs:
+        yield Violation("phantom", f"run {run.run_id} was bought for {run.tag!r}, which is no input")
+    for entry in joined.stray_entries:
+        yield Violation("phantom", f"the journal holds {entry.tag}, which is no input")
+
+
+def _parked(joined: Joined, rules: Rules) -> Iterator[Violation]:
+    parked = [d for d in joined.documents if any(entry.state == State.PARKED for entry in d.entries)]
+    if len(parked) > rules.parked_at_most:
+        message = f"{len(parked)} documents are parked; the faults explain {rules.parked_at_most}"
+        yield Violation("parked", message, parked[0])
+
+
+def _vacuity(history: History, rules: Rules) -> Iterator[Violation]:
+    if not history.inputs:
+        yield Violation("vacuous", "there was no input")
+    filled = {each.tag.partition for each in history.inputs}
+    for partition in sorted(rules.partitions - filled):
+        yield Violation("vacuous", f"{partition} had no input")
+    for name in sorted(rules.run_types - {run.run_type for run in history.runs}):
+        yield Violation("vacuous", f"no {name} run was bought")
+    for status in sorted(rules.statuses - {result.status for result in history.results}):
+        yield Violation("vacuous", f"no result is {status}")
+    hits = Counter(fault.kind for fault in history.faults if fault.hit)
+    for kind, wanted in rules.faults.items():
+        if hits[kind] < wanted:
+            yield Violation("vacuous", f"{kind} met open work {hits[kind]} times instead of {wanted}")
