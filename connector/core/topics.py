@@ -52,6 +52,11 @@ class Purpose(StrEnum):
     RESULTS = "results"
     DEAD_LETTERS = "dead letters"
 
+    @property
+    def adjective(self) -> str:
+        """What stands before "topic"."""
+        return "dead-letter" if self is Purpose.DEAD_LETTERS else self.value
+
 
 @dataclass(frozen=True, slots=True)
 class TopicFacts:
@@ -261,9 +266,7 @@ def warnings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[str]:
 def states(plan: Plan, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
     """A word for each topic of the plan: ``missing``, ``wrong`` or ``ok``."""
     wrong = {name for name, _ in findings(plan, facts)}
-    return {
-        name: "missing" if name not in facts else "wrong" if name in wrong else "ok" for name in plan.names()
-    }
+    return {name: "missing" if name not in facts else "wrong" if name in wrong else "ok" for name in plan.names()}
 
 
 def _settings(purpose: Purpose, plan: Plan, facts: Mapping[str, TopicFacts]) -> Mapping[str, str]:
@@ -307,7 +310,7 @@ def _absent(topic: PlannedTopic) -> str:
             "route, or make it with `extend-connector topics --create --input`."
         )
     return (
-        f"The {topic.purpose} topic {topic.name} does not exist, or may not be described: "
+        f"The {topic.purpose.adjective} topic {topic.name} does not exist, or may not be described: "
         "`extend-connector topics --create` makes it."
     )
 
@@ -366,7 +369,7 @@ def _size_findings(plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Finding]
         Finding(
             name,
             (
-                f"The {purpose} topic {name} takes {facts[name].max_message_bytes} bytes a record and needs "
+                f"The {purpose.adjective} topic {name} takes {facts[name].max_message_bytes} bytes a record and needs "
                 f"{floor} ({why}). {_alter(name, 'max.message.bytes', floor)}"
             ),
         )
