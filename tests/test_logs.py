@@ -220,14 +220,14 @@ def test_a_closed_stream_is_no_reason_to_fail(as_json: bool) -> None:  # noqa: F
     logging.getLogger("library").error("nor this")
 
 
-def test_a_reader_that_went_away_is_no_reason_to_fail() -> None:
+@pytest.mark.parametrize("loss", ["os.close(2)", "sys.stderr.close()", "os.dup2(os.open('/dev/full', os.O_WRONLY), 2)"])
+def test_a_lost_stderr_is_no_reason_to_fail(loss: str) -> None:
     program = (
         "import os, sys\n"
         "from connector.logs import configure, logger\n"
         "configure(json=True)\n"
-        "os.close(2)\n"
+        f"{loss}\n"
         "logger.error('gone')\n"
-        "sys.stderr.close()\n"
         "logger.error('gone')\n"
         "print('went on')\n"
     )
