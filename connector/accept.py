@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.entry import Entry, State, accept
+from connector.core.entry import Entry, accept
 from connector.core.errors import OwnershipLost, RecordRejected
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Partition, Record
@@ -19,8 +19,8 @@ from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.tag import Tag, tag_of
 from connector.documents import Holding, Holdings
+from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal, Written
-from connector.journal.kafka_thread import RecordTooLarge
 from connector.logs import logger
 
 INBOX_FULL = 200
@@ -193,14 +193,9 @@ class Acceptor:
     def _may_wait(self, holding: Holding, entry: Entry) -> bool:
         if holding.key_busy(entry) and holding.waiting_for_key(entry.key) > WAITING_MOST:
             return False
-        if self._route_stopped(entry.request.route):
-            waiting = sum(
-                other.request.route == entry.request.route and other.state is State.READY
-                for each in self._holdings
-                for other in each
-            )
-            if waiting >= WAITING_MOST:
-                return False
+        route = entry.request.route
+        if self._route_stopped(route) and sum(each.ready_on[route] for each in self._holdings) >= WAITING_MOST:
+            return False
         return self.room()
 
     async def _count_rejected(self, written: Written, record: Record, error: RecordRejected) -> None:

@@ -30,6 +30,9 @@ class Holding:
         starts: starts that are under way, from the intent's write to the outcome's.
         settling: nothing new may be started; the partition is on its way out, or stopped.
         paused: fetching is paused because the inbox is full.
+        states: how many documents are in each state.
+        ready_on: how many wait in ``ready``, by route.
+        size: bytes that the open documents take.
     """
 
     partition: Partition
@@ -43,6 +46,7 @@ class Holding:
     settling: bool = False
     paused: bool = False
     states: Counter[State] = field(default_factory=Counter)
+    ready_on: Counter[str] = field(default_factory=Counter)
     size: int = 0
     _open: dict[str, Entry] = field(default_factory=dict)
     _ready: list[tuple[int, str]] = field(default_factory=list)
@@ -63,6 +67,7 @@ class Holding:
         self.states[entry.state] += 1
         self.size += entry.size
         if entry.state is State.READY:
+            self.ready_on[entry.request.route] += 1
             heapq.heappush(self._ready, (entry.tag.offset, tag))
 
     def close(self, entry: Entry) -> None:
@@ -131,6 +136,8 @@ class Holding:
     def _uncount(self, entry: Entry) -> None:
         self.states[entry.state] -= 1
         self.size -= entry.size
+        if entry.state is State.READY:
+            self.ready_on[entry.request.route] -= 1
 
     def _release_key(self, entry: Entry) -> None:
         offsets = self._keys.get(entry.key) if entry.key is not None else None

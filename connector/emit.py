@@ -15,8 +15,8 @@ from connector.core.result import ObservedVia, failed_run, result_record
 from connector.core.run import Run
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, topic_of
 from connector.documents import Holding
+from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal
-from connector.journal.kafka_thread import RecordTooLarge
 from connector.logs import about
 
 

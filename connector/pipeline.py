@@ -25,8 +25,8 @@ from connector.core.run import Run
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
+from connector.journal.crossing import RecordTooLarge, Settled
 from connector.journal.journal import Journal, Written
-from connector.journal.kafka_thread import RecordTooLarge, Settled
 from connector.logs import about
 from connector.start import Starter
 

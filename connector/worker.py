@@ -27,6 +27,7 @@ ANSWER_SECONDS = 30.0
 """Readiness: Kafka answered within this time."""
 KEY_CHECK_SECONDS = 10.0
 """How often the key file is read again; Kubernetes swaps it without a signal."""
+RESTORER_SECONDS = 2.0
 REPORT_SECONDS = 1.0
 LAG_CHECK_SECONDS = 0.25
 WATCHDOG_MARGIN_SECONDS = 5.0
@@ -113,6 +114,7 @@ class Worker:
                 finally:
                     watchdog.set()
                     parts.restorer.stop()
+                    await asyncio.to_thread(parts.restorer.join, RESTORER_SECONDS)
         finally:
             await parts.client.aclose()
         if self._failure is not None:

@@ -15,7 +15,7 @@ from connector.core.entry import Entry
 from connector.core.journal_record import WRITER_HEADER, JournalCodec, Mark
 from connector.core.record import OutRecord, Partition, Record
 from connector.documents import Holding
-from connector.journal.kafka_thread import Settled
+from connector.journal.crossing import Settled
 from connector.journal.restore import JournalPlace
 
 Written = asyncio.Future[float]

@@ -9,89 +9,25 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
 
 from connector.adapters.kafka.member import Listener, Member, Polled
 from connector.adapters.kafka.transactions import End, Ended, TransactionalProducer
 from connector.adapters.metrics import Metrics
 from connector.core.commit import Assignment, Phase, Plan, Write, plan
-from connector.core.entry import Entry
 from connector.core.errors import ConnectorError, OwnershipLost
 from connector.core.record import OutRecord, Partition, Record
+from connector.journal.crossing import MOST_WRITES, LoopSide, PendingWrites, RecordTooLarge, Settled
 from connector.journal.restore import Failed, RestoreReport, RestoreRequests
 from connector.logs import logger
 from connector.stop_points import StopPoint
 
 MOST_RECORDS = 500
-"""Records taken by one poll, and writes put into one transaction."""
-MOST_BYTES = 16_000_000
-"""Bytes put into one transaction; one write alone may exceed it."""
+"""Records taken by one poll."""
 REVOKE_SECONDS = 20.0
 """How long a revocation may wait for open POSTs; start.deadline is shorter."""
 REPORT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What became of one write.
-
-    Attributes:
-        write: the write.
-        begun: when its transaction began, on the monotonic clock; 0.0 when there was none.
-        error: None when it is committed; why it is not otherwise.
-    """
-
-    write: Write
-    begun: float = 0.0
-    error: ConnectorError | None = None
-
-
-class RecordTooLarge(ConnectorError):  # noqa: N818 - it names what was found
-    """The topic will never take this record; the writer may have a smaller one."""
-
-
-class LoopSide(Protocol):
-    """Who lives on the event loop. Called there, in the order of the calls made here."""
-
-    def restored(self, partition: Partition, assignment: int, topic_id: str, entries: Sequence[Entry]) -> None:
-        """A partition is ours, with these open documents."""
-
-    def delivered(self, records: Sequence[tuple[int, Record]]) -> None:
-        """Input records, each with its partition's assignment number."""
-
-    def revoking(self, partitions: Sequence[tuple[Partition, int]]) -> None:
-        """No new POST for these; say ``drained`` for each when its open ones are settled."""
-
-    def released(self, partitions: Sequence[tuple[Partition, int]]) -> None:
-        """These assignments are over: forget their documents."""
-
-    def settled(self, writes: Sequence[Settled]) -> None:
-        """These writes are committed, or will not be."""
-
-    def kafka_ended(self, error: BaseException | None) -> None:
-        """The thread is over, by itself only with an error."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    writes: deque[Write] = field(default_factory=deque)
-    since: float = 0.0
-
-    def put_back(self, writes: Sequence[Write]) -> None:
-        self.writes.extendleft(reversed(writes))
-
-    def take(self) -> list[Write]:
-        batch: list[Write] = []
-        size = 0
-        while self.writes and len(batch) < MOST_RECORDS:
-            size += self.writes[0].size
-            if batch and size > MOST_BYTES:
-                break
-            batch.append(self.writes.popleft())
-        return batch
 
 
 class KafkaThread(Listener):
@@ -130,7 +66,7 @@ class KafkaThread(Listener):
         self._stop_point = stop_point
         self._monotonic = monotonic
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._pending = _Pending()
+        self._pending = PendingWrites()
         self._owned: dict[Partition, Assignment] = {}
         self._numbers = 0
         self._drained: set[tuple[Partition, int]] = set()
@@ -187,6 +123,10 @@ class KafkaThread(Listener):
         """The topic has this id now."""
         self._commands.put(lambda: self._topic_seen(topic, topic_id))
 
+    def report_failure(self, error: BaseException) -> None:
+        """The restore thread is over; this one must end too."""
+        self._commands.put(partial(_raise, error))
+
     def stop(self) -> None:
         """Write what waits, leave the group, end."""
         self._commands.put(self._stop)
@@ -238,7 +178,7 @@ class KafkaThread(Listener):
         self.last_turn = now
 
     def _due(self, now: float) -> bool:
-        return len(self._pending.writes) >= MOST_RECORDS or now - self._pending.since >= self._linger
+        return len(self._pending.writes) >= MOST_WRITES or now - self._pending.since >= self._linger
 
     def _beat(self) -> None:
         self.last_beat = self._monotonic()
@@ -525,6 +465,10 @@ _WAYS_OUT = {
     "record_too_large": "The journal or the dead-letter topic refuses a record that fitted when the worker started: "
     "raise their max.message.bytes (`extend-connector topics` says to what), then restart the worker.",
 }
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _labels(partition: Partition) -> dict[str, str]:

@@ -32,6 +32,7 @@ BLOCKED_SECONDS = 1.0
 """How long an answer may be withheld before a dead predecessor is suspected."""
 MARGIN_SECONDS = 20.0
 """Above ``transaction.timeout.ms``: past that a restore is overdue and an operator hears of it."""
+RETRY_SECONDS = 0.5
 CHECK_SECONDS = 5.0
 """How often the ids of the input topics are compared."""
 
@@ -84,6 +85,9 @@ class Reports(Protocol):
     def report_topic(self, topic: str, topic_id: str) -> None:
         """The topic has this id now."""
 
+    def report_failure(self, error: BaseException) -> None:
+        """Restoring is over because of a mistake in the connector; the process must end."""
+
 
 class Reader(Protocol):
     """The reading that a restore needs; see ``adapters.kafka.reader``."""
@@ -112,6 +116,9 @@ class Cluster(Protocol):
 
     def topic_ids(self, names: Iterable[str]) -> Mapping[str, str]:
         """The ids of topics; missing topics are absent."""
+
+    def close(self) -> None:
+        """Free the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
         self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
         self._next_check = 0.0
         self._over = False
+        self._said = ""
         self.kafka_answered = 0.0
 
     def start(self, reports: Reports) -> None:
@@ -212,18 +220,28 @@ class Restorer(Generic[ReaderT, ClusterT]):
         """Part of ``RestoreRequests``."""
         self._inbox.put(self._hurry)
 
+    def join(self, timeout: float) -> None:
+        """Wait for the end of the thread."""
+        self._thread.join(timeout)
+
     def _run(self) -> None:
-        self._reader = self._open_reader()
-        self._cluster = self._open_cluster()
         try:
+            self._reader = self._open_reader()
+            self._cluster = self._open_cluster()
             while not self._over:
                 self._serve()
                 try:
                     self._step()
-                except ConnectorError as error:  # brokers away, a topic missing: say it, try again
-                    logger.warning("restore_waits", reason=str(error))
-        finally:
+                    self._said = ""
+                except ConnectorError as error:  # brokers away, a topic missing: say it once, try again
+                    if self._said != str(error):
+                        self._said = str(error)
+                        logger.warning("restore_waits", reason=self._said)
+                    time.sleep(RETRY_SECONDS)
             self._reader.close()
+            self._cluster.close()
+        except BaseException as error:  # noqa: BLE001 - whatever it was, the process must hear of it and end
+            self._reports.report_failure(error)
 
     def _serve(self) -> None:
         wait = 0.05 if self._jobs else max(0.05, self._next_check - self._monotonic())
