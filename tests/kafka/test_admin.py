@@ -147,14 +147,17 @@ def test_an_instant_finds_the_first_record_that_is_not_older(
     assert found == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_members_are_told_by_their_client_ids(
     cluster: Cluster,
-    settings: Settings,
+    kafka: Kafka,
+    protocol: str,
     create_topics: CreateTopics,
     unique_name: UniqueName,
 ) -> None:
     (name,) = create_topics("input")
     group = unique_name("group")
+    settings = Settings(kafka.bootstrap_servers, {"group.protocol": protocol})
     assert cluster.members(group) == frozenset()
     consumer = Consumer(consumer_properties(settings, "invoices-pod-7", group))
     consumer.subscribe([name])

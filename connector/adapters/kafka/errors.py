@@ -38,9 +38,7 @@ _UNREACHABLE = frozenset(
         "BROKER_NOT_AVAILABLE",
     },
 )
-_ABSENT = frozenset(
-    {"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "_NOENT", "UNKNOWN_TOPIC_ID"}
-)
+_ABSENT = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "_NOENT", "UNKNOWN_TOPIC_ID"})
 _TOO_LARGE = frozenset({"MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"})
 
 
@@ -92,6 +90,7 @@ class Troubles:
         username = properties.get("sasl.username")
         self._user = f"user {username}" if username else "this client"
         self._protocol = str(properties.get("security.protocol", "plaintext"))
+        # Another thread may report while this one explains: always looked at as a copy.
         self._seen: deque[KafkaError] = deque(maxlen=64)
 
     def __call__(self, error: KafkaError) -> None:
@@ -118,9 +117,7 @@ class Troubles:
         if name in _DENIED:
             return TopicError([self._denied(_DENIED[name], operation, resource)])
         if name in _ABSENT:
-            sentence = (
-                f"The {resource} does not exist at {self._servers}, or {self._user} may not describe it."
-            )
+            sentence = f"The {resource} does not exist at {self._servers}, or {self._user} may not describe it."
             return TopicError([sentence])
         if name in _TOO_LARGE:
             return TopicError(
@@ -144,7 +141,7 @@ class Troubles:
 
     def _reason(self, error: KafkaError) -> str | None:
         for names in _REASONS:
-            for seen in (error, *reversed(self._seen)):
+            for seen in (error, *reversed(tuple(self._seen))):
                 if seen.name() in names:
                     return self._sentence(seen, names)
         return None
@@ -163,7 +160,7 @@ class Troubles:
         return f"A host of kafka.bootstrap_servers ({self._servers}) is not known: {error.str()}."
 
     def _unreachable(self, error: KafkaError, operation: str, resource: str) -> str:
-        last = next((seen for seen in reversed(self._seen) if seen.name() == "_TRANSPORT"), error)
+        last = next((seen for seen in reversed(tuple(self._seen)) if seen.name() == "_TRANSPORT"), error)
         return (
             f"No broker of kafka.bootstrap_servers ({self._servers}) answered in time "
             f"({operation} on {resource}: {last.str()}). Check the address, the network, and that "
