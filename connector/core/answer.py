@@ -125,9 +125,7 @@ def error_of(answer: Answer, asked: str, wall: float) -> ApiError | None:
     if refused:
         return ApiRefused(text, status=status, code=code, request_id=request_id)
     retryable = not 300 <= status < 400 if said is None or said.retryable is None else said.retryable
-    return ApiUnavailable(
-        text, status=status, code=code, retryable=retryable, request_id=request_id, retry_after=wait
-    )
+    return ApiUnavailable(text, status=status, code=code, retryable=retryable, request_id=request_id, retry_after=wait)
 
 
 def _request_id(text: object) -> str | None:

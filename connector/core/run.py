@@ -165,9 +165,7 @@ def parse_run(run_type: str, body: bytes) -> Run:
         credits=_first(_read(_number, usage, "totalCredits"), _read(_number, usage, "credits")),
         tag=_tag(fields),
         processor_id=_read(_text, _inner(fields, processor), "id") if processor else None,
-        processor_version=_read(_text, _inner(fields, f"{processor}Version"), "version")
-        if processor
-        else None,
+        processor_version=_read(_text, _inner(fields, f"{processor}Version"), "version") if processor else None,
         file_id=_read(_text, file, "id"),
         file_name=_read(_text, file, "name"),
         dashboard_url=_read(_text, fields, "dashboardUrl"),
