@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, cast
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer, validate
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
-from fastavro.validation import ValidationError
 
 from connector.core.reasons import Reason
 from connector.core.schema_limits import Schema, SchemaRefused, check_schema
+from connector.core.value_check import check_of
 
 __all__ = ["MARKER", "Codec", "DoesNotFit", "SchemaRefused", "Undecodable", "load_checked"]
 
@@ -80,7 +80,7 @@ class Codec:
         fingerprint: eight bytes that name the schema.
     """
 
-    __slots__ = ("_own", "_prefix", "_writers", "fingerprint")
+    __slots__ = ("_check", "_name", "_own", "_prefix", "_writers", "fingerprint")
 
     def __init__(self, schema: Schema, also_reads: Sequence[Schema] = ()) -> None:
         """A codec.
@@ -96,12 +96,12 @@ class Codec:
         others = (_Parsed(other) for other in also_reads)
         self._writers = {parsed.fingerprint: parsed for parsed in (*others, self._own)}
         self.fingerprint = self._own.fingerprint
+        self._check = check_of(self._own.schema)
+        self._name = str(schema.get("name", "value"))
         self._prefix = MARKER + self.fingerprint
 
     def encode(self, datum: Mapping[str, object]) -> bytes:
         """The datum in single-object encoding.
-
-        Every value is checked first: fastavro writes 1.5 into a long as 1 without a word.
 
         Args:
             datum: one value per field; a field with a default may be left out.
@@ -111,11 +111,11 @@ class Codec:
         """
         out = BytesIO()
         out.write(self._prefix)
+        misfit = self._check(datum)
+        if misfit is not None:
+            raise DoesNotFit(f"{misfit.inside(self._name).path}: {misfit.complaint}.")
         try:
-            validate(datum, self._own.schema)
             schemaless_writer(out, self._own.schema, datum, strict_allow_default=True)
-        except ValidationError as error:
-            raise DoesNotFit(_where(error)) from None
         except UnicodeEncodeError:
             raise DoesNotFit("A text holds a lone surrogate, which UTF-8 cannot hold.") from None
         except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as error:
@@ -190,18 +190,3 @@ def _plain(node: object) -> Any:  # noqa: ANN401 - a piece of JSON
     if isinstance(node, list | tuple):
         return [_plain(each) for each in node]
     return node
-
-
-def _where(error: ValidationError) -> str:
-    """Which field does not fit. fastavro's own text shows the value, which may be a document's."""
-    found = error.errors[0]
-    datum = getattr(found, "datum", None)
-    name = getattr(found, "field", "") or "the record"
-    wanted = sorted({_type_name(getattr(each, "schema", "")) for each in error.errors})
-    return f"{name}: a value of type {type(datum).__name__} does not fit {' or '.join(wanted)}."
-
-
-def _type_name(schema: object) -> str:
-    if isinstance(schema, Mapping):
-        return str(schema.get("name") or schema.get("type"))
-    return str(schema)

@@ -229,6 +229,10 @@ def test_the_predicted_size_is_never_below_the_real_one(
     assert real <= record.wire_size <= real + 36 + 8 * len(headers)
 
 
+def test_sizes_count_bytes_and_not_characters() -> None:
+    assert OutRecord("t", "ü".encode(), None, (("ü" * 100, None),)).size == 202
+
+
 def test_a_tagged_file_name_becomes_the_original_again() -> None:
     tag = tag_for(record_of())
     workflow = Request("workflow", "w", b"", file_name="invoice.pdf")
