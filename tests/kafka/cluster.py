@@ -20,7 +20,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.kafka.jars import BROKER_VARIABLE, BrokerUnavailable, cache_folder, fetch_jars, read_lock
-from tests.kafka.node import Node, free_ports
+from tests.kafka.node import Node, node_ports
 
 _ATTEMPTS = 3
 _FORMAT_SECONDS = 60
@@ -167,7 +167,7 @@ class KafkaCluster:
         return int(metadata.topics[topic].partitions[partition].leader)
 
     def _start_once(self, folder: Path, jars: Path) -> None:
-        ports = free_ports(self._count)
+        ports = node_ports(self._count)
         self._nodes = tuple(
             Node(number, ports, folder / f"node-{number}", jars, self._properties)
             for number in range(1, self._count + 1)

