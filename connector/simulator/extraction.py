@@ -38,7 +38,7 @@ def _value(name: str, schema: object, text: str) -> object:
         return _choice(schema["enum"], text)
     kinds = schema.get("type", "string")
     kinds = kinds if isinstance(kinds, list) else [kinds]
-    kind = next((kind for kind in kinds if kind != "null"), "null")
+    kind = next((kind for kind in kinds if isinstance(kind, str) and kind != "null"), "null")
     if kind == "object":
         return fill(schema, text)
     if kind == "array":
@@ -47,7 +47,7 @@ def _value(name: str, schema: object, text: str) -> object:
     if kind == "boolean":
         return found is not None
     if found is None:
-        return None if "null" in kinds else {"string": "", "number": 0, "integer": 0}.get(str(kind))
+        return None if "null" in kinds else {"string": "", "number": 0, "integer": 0}.get(kind)
     if kind in {"number", "integer"}:
         amount = float(found.replace(",", ""))
         return round(amount) if kind == "integer" else amount
@@ -57,7 +57,7 @@ def _value(name: str, schema: object, text: str) -> object:
 def _search(name: str, text: str, *, number: bool) -> str | None:
     words = [word for word in re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()) if word]
     labels = [" ".join(words), *(word for word in words if word not in _NOISE), *words]
-    for label in dict.fromkeys(labels):
+    for label in filter(None, dict.fromkeys(labels)):
         wanted = _NUMBER if number else r"[^\s,;][^\n,;]*"
         after = r"\b\s*(?:number|no\.?|due|is)?\s*[:#=]\s*" if not number else r"\b[^\d\n-]{0,24}"
         match = re.search(rf"\b{re.escape(label)}{after}({wanted})", text, re.IGNORECASE)

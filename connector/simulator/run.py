@@ -10,7 +10,7 @@ import msgspec
 
 from connector.core.run_types import RunType, is_terminal
 from connector.core.tag import METADATA_KEY
-from connector.simulator.timeline import Step
+from connector.simulator.timeline import STUCK_MS, Step
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +74,9 @@ class SimulatedRun:
 
     @property
     def first_end_ms(self) -> int:
-        """When it will be, or was, terminal for the first time."""
-        return next(step.at_ms for step in self.timeline if is_terminal(step.status))
+        """When it will be, or was, terminal for the first time; in ten years when nothing says so."""
+        ends = (step.at_ms for step in self.timeline if is_terminal(step.status))
+        return next(ends, self.created_ms + STUCK_MS)
 
     def interfere(self, *steps: Step) -> None:
         """Forget the future and have these steps instead."""

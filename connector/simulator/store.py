@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from heapq import heappop, heappush
+from itertools import count
 from random import Random
 from typing import Any, Literal
 
@@ -57,6 +58,7 @@ class Store:
         self._runs: dict[str, SimulatedRun] = {}
         self._logs = {name: _Log() for name in RUN_TYPES}
         self._due: list[tuple[int, int, SimulatedRun]] = []
+        self._order = count()  # runs themselves have no order; what was planned first happens first
         self._now_ms = 0
         self._created = 0
 
@@ -196,4 +198,4 @@ class Store:
     def _schedule(self, run: SimulatedRun) -> None:
         step = run.next_step
         if step is not None:
-            heappush(self._due, (step.at_ms, run.number, run))
+            heappush(self._due, (step.at_ms, next(self._order), run))

@@ -48,6 +48,16 @@ FAILURES = {
 }
 """Documented failure reasons of each run type that are drawn, with a message. The API's lists are longer, and open."""
 
+_ENDS = {
+    "extract": frozenset({"PROCESSED", "FAILED", "CANCELLED", "STUCK"}),
+    "classify": frozenset({"PROCESSED", "FAILED", "CANCELLED", "STUCK"}),
+    "split": frozenset({"PROCESSED", "FAILED", "CANCELLED", "STUCK"}),
+    "parse": frozenset({"PROCESSED", "FAILED", "CANCELLED", "STUCK"}),
+    "edit": frozenset({"PROCESSED", "FAILED", "STUCK"}),
+    "workflow": frozenset({"PROCESSED", "FAILED", "CANCELLED", "STUCK", NEEDS_REVIEW, "REJECTED"}),
+}
+"""The ends that runs of a type have; any other wish ends as PROCESSED unless it is forced."""
+
 _WISH = re.compile(
     r"simulate-(status-(?P<status>[A-Z0-9_]+)"
     r"|needs-review-(?P<decision>processed|rejected|failed)"
@@ -83,11 +93,13 @@ class Wish:
         end: the terminal status, or ``STUCK``.
         decision: how a review ends, or None for the drawn one.
         reason: the failure reason, or None for a drawn one.
+        forced: also when runs of this type have no such status.
     """
 
     end: str
     decision: str | None = None
     reason: str | None = None
+    forced: bool = False
 
 
 def wish_in(text: str) -> Wish | None:
@@ -96,7 +108,7 @@ def wish_in(text: str) -> Wish | None:
     if match is None:
         return None
     if match["status"]:
-        return Wish(match["status"])
+        return Wish(match["status"], forced=True)
     if match["decision"]:
         return Wish(NEEDS_REVIEW, decision=match["decision"].upper())
     return Wish(match["end"].upper().replace("-", "_"), reason=match["reason"])
@@ -116,12 +128,9 @@ def draw_fate(run_type: RunType, now_ms: int, wish: Wish | None, lifetimes: Life
     review = _duration_ms(lifetimes.review_median, lifetimes, random)
     if wish is None:
         wish = _drawn_wish(run_type, lifetimes, random)
-    reviewed = run_type.name == "workflow"
-    end = wish.end
-    if end == NEEDS_REVIEW and not reviewed:
-        end = "PROCESSED"
+    end = wish.end if wish.forced or wish.end in _ENDS[run_type.name] else "PROCESSED"
     end_ms = now_ms + (STUCK_MS if end == "STUCK" else life)
-    steps = [Step(now_ms, "PENDING" if reviewed else "PROCESSING")]
+    steps = [Step(now_ms, "PENDING" if run_type.name == "workflow" else "PROCESSING")]
     # The file is known, or the run leaves the queue, some time before its end: `updatedAt` moves while it runs.
     steps.append(Step(now_ms + life // 5, "PROCESSING"))
     steps.append(Step(end_ms, "PROCESSED" if end == "STUCK" else end))
@@ -142,8 +151,7 @@ def _drawn_wish(run_type: RunType, lifetimes: Lifetimes, random: Random) -> Wish
     u = random.random()
     if u < lifetimes.failed:
         return Wish("FAILED")
-    # Edit runs cannot be cancelled, by nobody: their statuses have no CANCELLED.
-    if u < lifetimes.failed + lifetimes.cancelled and run_type.name != "edit":
+    if u < lifetimes.failed + lifetimes.cancelled:
         return Wish("CANCELLED")
     if run_type.name == "workflow" and random.random() < lifetimes.needs_review:
         return Wish(NEEDS_REVIEW)
