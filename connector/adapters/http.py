@@ -85,7 +85,7 @@ class HttpApi:
             late_grace: seconds that an abandoned start may still answer, for ``late``.
             ssl_context: instead of the system's certificates.
             clock: measures durations, and dates answers without a ``Date``.
-            on_request: told once about each request that passed the gate.
+            on_request: told once about each call, in the step after its end.
 
         Raises:
             ValueError: the address or a header value is not usable; the message never shows the key.
