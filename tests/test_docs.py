@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from connector.adapters.metrics import Metrics
@@ -23,3 +24,11 @@ def test_the_page_about_metrics_lists_exactly_the_metrics_that_exist() -> None:
     listed = [line for line in page if line.startswith("|")]
     # To mend it: python -c "from tests.test_docs import metrics_table; print(*metrics_table(), sep='\n')"
     assert listed == metrics_table()
+
+
+def test_the_queries_on_that_page_ask_for_metrics_that_exist() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```promql\n(.*?)```", page, flags=re.DOTALL)
+    asked = set(re.findall(r"extend_connector_\w+", block))
+    assert len(asked) >= 6
+    assert asked <= {metric.name for metric in Metrics().definitions}
