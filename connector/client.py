@@ -141,14 +141,9 @@ class ExtendClient:
                 end = error
             late(end)
 
+        hears = None if late is None else arrived
         answer = await self._http.send(
-            "create",
-            "POST",
-            row.path,
-            body=_json(body),
-            deadline=deadline,
-            may_write=may_write,
-            late=None if late is None else arrived,
+            "create", "POST", row.path, body=_json(body), deadline=deadline, may_write=may_write, late=hears
         )
         return _run(row, answer, f"POST {row.path}")
 
