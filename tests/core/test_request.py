@@ -355,3 +355,10 @@ def test_a_frozen_configuration_is_sent_like_any_other() -> None:
     inner = MappingProxyType({"schema": MappingProxyType({"a": (1, 2)})})
     body = body_of({"url": U}, Route("r", TOPIC, run="extract", config=inner))
     assert body["config"] == {"schema": {"a": [1, 2]}}
+
+
+@pytest.mark.parametrize("run", ["extract", "workflow"])
+def test_without_a_tag_the_body_is_only_what_was_asked_for(run: str) -> None:
+    record = record_of(json.dumps({"url": U, "run": run, "processor": "p_1"}).encode())
+    body = json.loads(resolve(record, (ANY,), None, decoder).body)
+    assert body == {RUN_TYPES[run].processor_field: {"id": "p_1"}, "file": {"url": U}}
