@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,8 @@ from tests.child_process import ChildProcess
 from tests.kafka.cluster import Kafka, KafkaCluster
 from tests.kafka.fixtures import CreateTopics, UniqueName, made_topics
 from tests.kafka.jars import BrokerUnavailable, Jar, check, fetch_jars, read_lock
-from tests.ports import free_ports
+from tests.kafka.node import Ports, node_ports
+from tests.ports import HOST, free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +76,26 @@ def test_ports_are_taken_from_where_no_client_connection_gets_one() -> None:
 
     assert len(set(ports)) == 6
     assert max(ports) < lowest
+
+
+@pytest.mark.kafka
+def test_a_port_that_somebody_took_meanwhile_costs_another_try(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as somebody:
+        somebody.bind((HOST, 0))
+        somebody.listen()
+        taken = somebody.getsockname()[1]
+        ports = iter([(Ports(taken, *free_ports(1)),), node_ports(1)])
+        monkeypatch.setattr("tests.kafka.cluster.node_ports", lambda _nodes: next(ports))
+
+        with KafkaCluster(1, folder=tmp_path) as cluster:
+            assert str(taken) not in cluster.bootstrap_servers
+            assert list(cluster.admin.list_topics(timeout=10).brokers) == [1]
+
+    assert "Address already in use" in (tmp_path / "attempt-1" / "node-1" / "broker.log").read_text()
+    assert not list(tmp_path.glob("*/*/data"))
 
 
 def test_the_one_node_answers_and_makes_topics(kafka: Kafka, create_topics: CreateTopics) -> None:
