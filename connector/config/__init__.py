@@ -1,0 +1,6 @@
+"""The settings: one YAML file, the environment above it, secrets from files; all problems at once."""
+
+from connector.config.model import Config
+from connector.config.secret import Secret
+
+__all__ = ["Config", "Secret"]

@@ -1,0 +1,82 @@
+"""The whole configuration as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, PlainValidator, model_validator
+
+from connector.config.extend import Extend
+from connector.config.kafka import Kafka
+from connector.config.routes import Route
+from connector.config.section import Name, Section
+from connector.config.sections import Admin, Follow, Input, Log, Output, Start, Webhook
+from connector.core.route import Route as CoreRoute
+
+
+def _no_registry(value: object) -> None:
+    if value is not None:
+        raise ValueError(
+            "comes with a later version; remove it. Results are framed as Avro single objects, which name their "
+            "schema by its fingerprint"
+        )
+
+
+Routes = Annotated[Mapping[Name, Route], Field(min_length=1)]
+
+
+class Config(Section):
+    """The whole configuration. Made by ``load``; in tests also directly, durations in seconds, sizes in bytes."""
+
+    name: Name = "extend-connector"
+    """Consumer group, journal and signals topics, and the first part of every tag. It must not change later."""
+
+    kafka: Kafka = Kafka()
+    """Where the brokers are, and how to talk to them."""
+
+    schema_registry: Annotated[None, PlainValidator(_no_registry, json_schema_input_type=None)] = None
+    """Comes with a later version; only null is taken."""
+
+    extend: Extend = Extend()
+    """The API, the account's plan, and how much of it is ours."""
+
+    input: Input = Input()
+    """Reading the input topics."""
+
+    routes: Routes = Field(default_factory=lambda: {"documents": Route()})
+    """What to do with the references of which topic, by the route's name; the first route of a topic wins."""
+
+    start: Start = Start()
+    """Starting runs."""
+
+    follow: Follow = Follow()
+    """Following runs to their end."""
+
+    output: Output = Output()
+    """Where results go."""
+
+    webhook: Webhook = Webhook()
+    """The webhook ingress, which comes with a later version."""
+
+    admin: Admin = Admin()
+    """Metrics, probes and status."""
+
+    log: Log = Log()
+    """Log lines on stderr."""
+
+    @model_validator(mode="after")
+    def _fill(self) -> Self:
+        """Names that default to other names; the last step of making a value that then never changes."""
+        routes = {
+            name: route if route.topic else route.model_copy(update={"topic": name})
+            for name, route in self.routes.items()
+        }
+        object.__setattr__(self, "routes", routes)
+        if not self.output.prefix:
+            object.__setattr__(self, "output", self.output.model_copy(update={"prefix": self.name}))
+        return self
+
+    def core_routes(self) -> tuple[CoreRoute, ...]:
+        """The routes as the core knows them, in their order."""
+        return tuple(route.core(name) for name, route in self.routes.items())

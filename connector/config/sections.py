@@ -1,0 +1,154 @@
+"""The small sections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, Strict
+
+from connector.config.quantities import Duration, Instant, Size
+from connector.config.secret import Secret
+from connector.config.section import FilePath, Name, Section, Text
+from connector.core.polling import PollingOptions
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Milliseconds = Annotated[float, Field(ge=0, le=31 * 86_400_000)]
+Interval = Annotated[float, Field(ge=1, le=86_400_000)]
+
+
+class Input(Section):
+    """Reading the input topics."""
+
+    start: Annotated[Literal["earliest"] | datetime, Instant()] = "earliest"
+    """Where to begin in a partition that was never read: `earliest`, or an instant such as `2026-12-01T00:00:00Z`."""
+
+    ordering: Literal["none", "key"] = "none"
+    """`key`: a document waits until the one before it with the same key has its result."""
+
+    @property
+    def start_ms(self) -> int | None:
+        """The instant in milliseconds since the epoch; None for ``earliest``."""
+        return None if isinstance(self.start, str) else round(self.start.timestamp() * 1000)
+
+
+def _on_unclear(value: object) -> object:
+    if value == "retry":
+        raise ValueError(
+            "retry comes with a later version: it may buy a run twice. Set park: an unclear start is never repeated"
+        )
+    return value
+
+
+class Start(Section):
+    """Starting runs."""
+
+    on_unclear: Annotated[Literal["park"], BeforeValidator(_on_unclear)] = "park"
+    """What to do when nobody can know whether a run was created: `park` it for a person. `retry` comes later."""
+
+    settle: Annotated[float, Duration(least=1, most=86_400)] = 600.0
+    """How long after an unclear start its run may still appear at the API. At least `deadline` + 5 s."""
+
+    deadline: Annotated[float, Duration(least=1, most=300)] = 15.0
+    """How long one start may take, from the first byte to the answer's last."""
+
+    max_in_flight: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000
+    """Open documents per worker; above it the input waits in its topic."""
+
+    max_bytes: Annotated[int, Size(least=1_000_000)] = 256_000_000
+    """Bytes of open documents per worker; above it the input waits in its topic."""
+
+    max_open: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Starts at one time per worker; a hard kill leaves at most so many unclear ones."""
+
+
+def _mode(value: object) -> object:
+    if value == "webhook":
+        raise ValueError("webhook comes with a later version; set poll")
+    return value
+
+
+class Follow(Section):
+    """Following runs to their end."""
+
+    mode: Annotated[Literal["poll"], BeforeValidator(_mode)] = "poll"
+    """`poll`: ask the API. `webhook` comes later."""
+
+    on_timeout: Literal["wait", "emit", "cancel"] = "wait"
+    """When `max_wait_ms` is over: `wait` on and alert, `emit` to `<prefix>.timed-out`, or `cancel` the run."""
+
+    reviews: bool = True
+    """Whether a run that needs a review is followed on until a person has decided (revision 2)."""
+
+    review_interval: Annotated[float, Duration(least=1, most=86_400)] = 300.0
+    """How often to look at a run under review."""
+
+    max_wait_ms: Milliseconds | None = None
+    """Milliseconds until `on_timeout` happens; null: never."""
+
+    fast_poll_duration_ms: Milliseconds = 30_000.0
+    """Milliseconds for which a new run is looked at often."""
+
+    fast_poll_interval_ms: Interval = 1_000.0
+    """Milliseconds between looks in that time."""
+
+    initial_delay_ms: Interval = 1_000.0
+    """Milliseconds before the first look after that time."""
+
+    max_delay_ms: Interval = 30_000.0
+    """Longest time between looks, in milliseconds."""
+
+    backoff_multiplier: Annotated[float, Field(ge=1, le=100)] = 1.15
+    """How much longer each wait is than the one before."""
+
+    @property
+    def polling(self) -> PollingOptions:
+        """The six polling options as the core knows them."""
+        return PollingOptions(
+            max_wait_ms=self.max_wait_ms,
+            fast_poll_duration_ms=self.fast_poll_duration_ms,
+            fast_poll_interval_ms=self.fast_poll_interval_ms,
+            initial_delay_ms=self.initial_delay_ms,
+            max_delay_ms=self.max_delay_ms,
+            backoff_multiplier=self.backoff_multiplier,
+        )
+
+
+class Output(Section):
+    """Where results go."""
+
+    prefix: Name | Literal[""] = ""
+    """What the names of the result topics begin with. Default: the connector's name."""
+
+
+class Webhook(Section):
+    """The webhook ingress, which comes with a later version."""
+
+    port: Port = 8081
+    """Port of `POST /webhooks/extend`."""
+
+    secret_files: Annotated[tuple[FilePath, ...], Strict(strict=False)] = ()
+    """Files with the signing secrets; several while they are being changed."""
+
+    secrets: Annotated[tuple[Secret, ...], Strict(strict=False)] = ()
+    """The signing secrets themselves; from the environment only (`EXTEND_WEBHOOK_SECRET`)."""
+
+
+class Admin(Section):
+    """Metrics, probes and status."""
+
+    host: Text = "0.0.0.0"  # noqa: S104 - in a pod, scrapes and probes come from outside
+    """Address to listen on; `127.0.0.1` for this machine only."""
+
+    port: Port = 8080
+    """Port of `/metrics`, `/livez`, `/readyz` and `/status`."""
+
+
+class Log(Section):
+    """Log lines on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines to write."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """`json` lines, `text` for people; `auto` is text on a terminal."""
