@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from connector.simulator.objects import timestamp
+from connector.simulator.fields import timestamp
 from connector.simulator.run import SimulatedRun
 
 

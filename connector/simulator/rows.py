@@ -5,19 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from connector.simulator.documents import documents_of
+from connector.simulator.fields import dashboard_url, failure_fields, file_fields, file_summary, timestamp
 from connector.simulator.identifiers import identifier
-from connector.simulator.objects import (
-    dashboard_url,
-    failure_fields,
-    file_fields,
-    file_summary,
-    metrics_of,
-    timestamp,
-    usage_of,
-    workflow_times,
-)
 from connector.simulator.processors import processor_fields
 from connector.simulator.run import SimulatedRun
+from connector.simulator.usage import metrics_of, usage_of
+from connector.simulator.workflows import workflow_times
 
 
 def row(run: SimulatedRun) -> dict[str, Any]:
