@@ -1,0 +1,160 @@
+"""`extend-connector try`: one document through the API, without Kafka. It buys one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from connector.adapters.http import HttpApi
+from connector.cli.loading import ConfigOption, load_config
+from connector.client import ExtendClient
+from connector.config import Config
+from connector.core.entry import Request
+from connector.core.errors import RecordRejected
+from connector.core.framing import Codec
+from connector.core.polling import PollingOptions
+from connector.core.record import Partition, Record
+from connector.core.reference import ReferenceDecoder
+from connector.core.request import resolve
+from connector.core.route import Route
+from connector.core.run import Run
+from connector.core.run_types import RUN_TYPES
+from connector.schema_files import load_schema
+
+_ENDED_BADLY = frozenset({"FAILED", "CANCELLED"})
+
+
+def try_(
+    file: Annotated[
+        str | None,
+        typer.Argument(help="The document's URL, or the id of a file at Extend (file_...).", metavar="FILE"),
+    ] = None,
+    *,
+    text: Annotated[str | None, typer.Option(help="The document itself, instead of FILE.")] = None,
+    route: Annotated[
+        str | None,
+        typer.Option(help="A route of the configuration. Default: the first; none when --run is given."),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help=f"Run type: {', '.join(RUN_TYPES)}.")] = None,
+    processor: Annotated[str | None, typer.Option(help="Processor id.")] = None,
+    processor_version: Annotated[str | None, typer.Option(help="Its version.")] = None,
+    run_config: Annotated[
+        str | None,
+        typer.Option("--run-config", help="Inline config, or what overrides the processor's, as JSON."),
+    ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--async", help="Create the run and poll it, as a worker does. Workflows need it."),
+    ] = False,
+    max_wait_ms: Annotated[
+        float | None,
+        typer.Option(min=0, help="With --async: stop polling after so long; the run goes on."),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send one document to the API and print its run as JSON. This buys one run; nothing is ever sent twice.
+
+    Exit code 1 when the run failed, or was not at its end in time.
+
+    Example: extend-connector try https://example.com/invoice.pdf --run parse
+
+    Example: extend-connector try https://example.com/invoice.pdf --route invoices --async --max-wait-ms 60000
+    """
+    if (file is None) == (text is None):
+        raise typer.BadParameter("Give either FILE or --text.")
+    if max_wait_ms is not None and not follow:
+        raise typer.BadParameter("--max-wait-ms goes with --async.")
+    settings = load_config(config)
+    reference = {
+        **_file(file, text),
+        **_given(run=run, processor=processor, version=processor_version, config=_json_object(run_config)),
+    }
+    request = _request(reference, _route(settings, route, run))
+    if RUN_TYPES[request.run_type].sync_path is None and not follow:
+        raise typer.BadParameter(f"The API has no synchronous endpoint for {request.run_type} runs: add --async.")
+    found = asyncio.run(_perform(settings, request, follow=follow, max_wait_ms=max_wait_ms))
+    typer.echo(_shown(found))
+    if found.status in _ENDED_BADLY:
+        raise typer.Exit(1)
+
+
+async def _perform(settings: Config, request: Request, *, follow: bool, max_wait_ms: float | None) -> Run:
+    extend = settings.extend
+    http = HttpApi(extend.base_url, extend.api_key.reveal(), extend.api_version, extend.workspace_id)
+    client = ExtendClient(http)
+    console = Console(stderr=True)
+    try:
+        with console.status(f"{request.run_type} run", spinner="line") as status:
+            if not follow:
+                return await client.run_sync(request.run_type, request.body)
+            return await client.create_and_poll(
+                request.run_type,
+                request.body,
+                PollingOptions(max_wait_ms=max_wait_ms),
+                on_update=lambda seen: status.update(f"{request.run_type} run {seen.id}: {seen.status}"),
+            )
+    finally:
+        await client.aclose()
+
+
+def _request(reference: Mapping[str, object], route: Route) -> Request:
+    decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+    value = json.dumps(reference, ensure_ascii=False).encode()
+    try:
+        return resolve(Record(Partition(route.topic, 0), 0, None, value), [route], None, decoder)
+    except RecordRejected as error:
+        raise typer.BadParameter(f"{error} ({error.reason}).") from None
+
+
+def _route(settings: Config, name: str | None, run: str | None) -> Route:
+    routes = settings.core_routes()
+    if name is None:
+        return Route("try", "try") if run is not None or not routes else routes[0]
+    for route in routes:
+        if route.name == name:
+            return route
+    raise typer.BadParameter(f"There is no route {name}; there are {', '.join(each.name for each in routes)}.")
+
+
+def _file(file: str | None, text: str | None) -> dict[str, str]:
+    if text is not None:
+        return {"text": text}
+    return {"file_id": str(file)} if str(file).startswith("file_") else {"url": str(file)}
+
+
+def _given(**options: object) -> dict[str, object]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _json_object(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise typer.BadParameter("--run-config is no JSON.") from None
+
+
+def _shown(run: Run) -> str:
+    """The run as one JSON object; its output as the API wrote it."""
+    fields = {
+        "id": run.id,
+        "run_type": run.run_type,
+        "status": run.status,
+        "output": None if run.output is None else msgspec.Raw(run.output),
+        "failure_reason": run.failure_reason,
+        "failure_message": run.failure_message,
+        "credits": run.credits,
+        "processor_id": run.processor_id,
+        "processor_version": run.processor_version,
+        "file_id": run.file_id,
+        "file_name": run.file_name,
+        "dashboard_url": run.dashboard_url,
+    }
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2).decode()

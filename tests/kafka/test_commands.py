@@ -1,0 +1,340 @@
+"""`topics`, `submit` and `results` as processes, on a real broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from connector.core.dead_letter import dead_letter
+from connector.core.errors import RecordRejected
+from connector.core.framing import MARKER, Codec
+from connector.core.record import Partition
+from connector.core.reference import ReferenceDecoder
+from connector.schema_files import load_schema
+from tests.kafka.cluster import Kafka
+from tests.kafka.fixtures import UniqueName
+
+RESULTS = Codec(load_schema("run_result"))
+URL = "https://example.com/invoice.pdf"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a configuration, and the names in it."""
+
+    folder: Path
+    servers: str
+    name: str
+    topic: str
+    prefix: str
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> Done:
+        command = [sys.executable, "-m", "connector", *arguments]
+        ended = subprocess.run(
+            command,
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        out, err = ended.stdout.decode(), ended.stderr.decode()
+        assert "Traceback" not in err, err
+        return Done(ended.returncode, out, err)
+
+    def write(self, topic: str, *values: bytes, headers: Sequence[tuple[str, bytes | None]] = ()) -> None:
+        producer = Producer({"bootstrap.servers": self.servers})
+        for value in values:
+            producer.produce(topic, value, key=b"key", headers=list(headers))
+        assert producer.flush(30) == 0
+
+    def read(self, count: int) -> list[tuple[bytes | None, bytes]]:
+        """Keys and values of the input topic, read by confluent-kafka alone."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": self.name, "auto.offset.reset": "earliest"},
+        )
+        consumer.subscribe([self.topic])
+        found: list[tuple[bytes | None, bytes]] = []
+        until = time.monotonic() + 30
+        while len(found) < count and time.monotonic() < until:
+            message = consumer.poll(0.2)
+            if message is not None and message.error() is None:
+                found.append((message.key(), message.value() or b""))
+        consumer.close()
+        return found
+
+
+def _project(folder: Path, servers: str, name: str, topic: str, prefix: str) -> Project:
+    (folder / "connector.yaml").write_text(
+        f"""\
+name: {name}
+kafka: {{bootstrap_servers: "{servers}"}}
+extend: {{api_key_file: key}}
+routes:
+  documents: {{topic: {topic}, run: extract, processor: ex_1}}
+output: {{prefix: {prefix}}}
+""",
+    )
+    (folder / "key").write_text("sk_test_canary\n")
+    return Project(folder, servers, name, topic, prefix)
+
+
+@pytest.fixture
+def project(tmp_path: Path, kafka: Kafka, unique_name: UniqueName) -> Project:
+    names = [unique_name(part)[:100] for part in ("c", "in", "out")]
+    return _project(tmp_path, kafka.bootstrap_servers, *names)
+
+
+@pytest.fixture
+def made(project: Project) -> Project:
+    ended = project.run("topics", "--create", "--input", "--partitions", "2")
+    assert ended.code == 0, ended.err
+    return project
+
+
+def test_topics_are_shown_made_and_then_right(project: Project) -> None:
+    before = project.run("topics")
+    assert before.code == 1
+    assert f"The input topic {project.topic} does not exist" in before.err
+    assert "topics --create" in before.err
+    made = project.run("topics", "--create", "--input", "--partitions", "3")
+    assert (made.code, made.err) == (0, "")
+    # Names are never cut, however narrow the terminal.
+    assert f"{project.prefix}.needs-review" in made.out
+    after = project.run("topics", "--json")
+    assert after.code == 0
+    rows = {row["topic"]: row for row in after.lines}
+    assert {row["state"] for row in rows.values()} == {"ok"}
+    assert {row["partitions"] for row in rows.values()} == {3}
+    assert rows[f"{project.name}.journal"]["cleanup_policy"] == "compact"
+    assert rows[f"{project.prefix}.dead-letter"]["max_message_bytes"] == 2 * 1_048_588 + 65_536
+
+
+def test_without_input_the_input_topics_are_left_alone(project: Project) -> None:
+    ended = project.run("topics", "--create", "--json")
+    assert ended.code == 1
+    assert [row["topic"] for row in ended.lines if row["state"] == "missing"] == [project.topic]
+    assert "--create --input" in ended.err
+
+
+def test_a_wrong_topic_is_told_and_not_touched(project: Project) -> None:
+    admin = AdminClient({"bootstrap.servers": project.servers})
+    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415 - the admin module does not export it to type checkers
+
+    journal = f"{project.name}.journal"
+    admin.create_topics([NewTopic(journal, 5)])[journal].result(timeout=20)
+    ended = project.run("topics", "--create", "--input", "--json")
+    assert ended.code == 1
+    rows = {row["topic"]: row for row in ended.lines}
+    assert rows[journal]["state"] == "wrong"
+    assert rows[journal]["cleanup_policy"] == "delete"
+    # The signals topic is made with the count of the journal that was there.
+    assert rows[f"{project.name}.signals"]["partitions"] == 5
+    assert f"The journal {journal} is not compacted" in ended.err
+    assert "max.message.bytes" in ended.err
+
+
+def test_options_that_mean_nothing_alone_are_refused(project: Project) -> None:
+    ended = project.run("topics", "--partitions", "3")
+    assert ended.code == 2
+    assert "--create" in ended.err
+
+
+def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    project = _project(tmp_path, "127.0.0.1:1", "c", "in", "out")
+    ended = project.run("topics")
+    assert ended.code == 1
+    assert "No broker of kafka.bootstrap_servers (127.0.0.1:1) answered in time" in ended.err
+
+
+def test_references_from_a_file_arrive_byte_for_byte(made: Project) -> None:
+    lines = [f'{{"url": "{URL}",  "document_id": "{number}"}}' for number in range(50)]
+    (made.folder / "references.jsonl").write_text("\n".join(lines) + "\n\n")
+    ended = made.run("submit", "references.jsonl", "--key-field", "document_id")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"50 references acknowledged by topic {made.topic}, 0 not sent." in ended.out
+    assert dict(made.read(50)) == {str(number).encode(): line.encode() for number, line in enumerate(lines)}
+
+
+def test_wrong_references_are_told_by_line_and_the_others_are_sent(made: Project) -> None:
+    text = f'{{"url": "{URL}"}}\n{{"colour": 1}}\n[]\n{{"url": "{URL}"}}\n'
+    ended = made.run("submit", "-", stdin=text.encode())
+    assert ended.code == 1
+    assert "2 references acknowledged" in ended.out
+    assert "2 not sent" in ended.out
+    assert "standard input, line 2: colour: " in ended.err
+    assert "standard input, line 3: " in ended.err
+
+
+def test_references_from_options_can_be_avro(made: Project) -> None:
+    ended = made.run("submit", "--url", URL, "--url", f"{URL}?2", "--document-id", "4711", "--avro")
+    assert ended.code == 0, ended.err
+    values = [value for _, value in made.read(2)]
+    assert all(value.startswith(MARKER) for value in values)
+    decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+    found = [decoder.decode(value) for value in values]
+    assert {each.file.value for each in found if each.file} == {URL, f"{URL}?2"}
+    assert {each.document_id for each in found} == {"4711"}
+
+
+def test_unchecked_sends_what_would_be_a_dead_letter(made: Project) -> None:
+    ended = made.run("submit", "-", "--unchecked", stdin=b"nonsense\n")
+    assert ended.code == 0, ended.err
+    assert made.read(1) == [(None, b"nonsense")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("submit",), "FILE"),
+        (("submit", "absent.jsonl"), "absent.jsonl"),
+        (("submit", "--url", URL, "--topic", "nowhere"), "nowhere"),
+        (("results", "--from", "yesterday"), "--from"),
+        (("results", "--dead-letters", "--status", "FAILED"), "exclude"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_exit_code_2(project: Project, arguments: tuple[str, ...], words: str) -> None:
+    ended = project.run(*arguments)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_missing_input_topic_is_told_before_anything_is_sent(project: Project) -> None:
+    ended = project.run("submit", "--url", URL)
+    assert ended.code == 1
+    assert f"The input topic {project.topic} does not exist" in ended.err
+
+
+def _result(number: int, status: str) -> bytes:
+    return RESULTS.encode(
+        {
+            "result_id": f"c/in/0/{number}#aaaaaaaaaaaaaaaaaaaaaa@1",
+            "revision": 1,
+            "run_id": f"exr_{number}",
+            "run_type": "extract",
+            "status": status,
+            "document_id": f"d{number}",
+            "route": "documents",
+            "source": {"topic": "in", "partition": 0, "offset": number},
+            "output": f'{{"n": {number}}}',
+            "output_state": "inline",
+            "observed_via": "poll",
+            "times": {"emitted": 1_764_000_000_000 + number},
+        },
+    )
+
+
+def test_results_are_decoded_from_every_status_topic(made: Project) -> None:
+    made.write(f"{made.prefix}.processed", _result(1, "PROCESSED"), _result(2, "PROCESSED"))
+    made.write(f"{made.prefix}.failed", _result(3, "FAILED"))
+    everything = made.run("results", "--json")
+    assert everything.code == 0, everything.err
+    assert {line["run_id"]: line["output"] for line in everything.lines} == {
+        "exr_1": {"n": 1},
+        "exr_2": {"n": 2},
+        "exr_3": {"n": 3},
+    }
+    failed = made.run("results", "--status", "failed", "--json")
+    assert [line["run_id"] for line in failed.lines] == ["exr_3"]
+    assert [line["record"]["key"] for line in failed.lines] == ["key"]
+    table = made.run("results", "--limit", "2")
+    assert len(table.out.splitlines()) == 3
+    latest = made.run("results", "--from", "latest", "--json")
+    assert (latest.code, latest.out) == (0, "")
+    later = made.run("results", "--from", "2999-01-01T00:00:00Z", "--json")
+    assert (later.code, later.out) == (0, "")
+
+
+def test_uncommitted_results_are_not_shown(made: Project, unique_name: UniqueName) -> None:
+    producer = Producer({"bootstrap.servers": made.servers, "transactional.id": unique_name("tx")})
+    producer.init_transactions(30)
+    for number, end in ((1, producer.abort_transaction), (2, producer.commit_transaction), (3, None)):
+        producer.begin_transaction()
+        producer.produce(f"{made.prefix}.processed", _result(number, "PROCESSED"), partition=0)
+        producer.flush(30)
+        if end is not None:
+            end(30)
+    shown = made.run("results", "--json")
+    assert [line["run_id"] for line in shown.lines] == ["exr_2"]
+    producer.abort_transaction(30)
+
+
+def test_following_ends_at_the_limit_or_at_the_timeout(made: Project) -> None:
+    made.write(f"{made.prefix}.processed", _result(1, "PROCESSED"))
+    enough = made.run("results", "--follow", "--limit", "1", "--timeout", "30", "--json")
+    assert enough.code == 0
+    assert len(enough.lines) == 1
+    short = made.run("results", "--follow", "--limit", "2", "--timeout", "2", "--json")
+    assert short.code == 1
+    assert len(short.lines) == 1
+
+
+def test_an_undecodable_result_is_told_and_the_others_are_shown(made: Project) -> None:
+    made.write(f"{made.prefix}.processed", b"nonsense", _result(1, "PROCESSED"))
+    ended = made.run("results")
+    assert ended.code == 1
+    assert "exr_1" in ended.out
+    assert f"{made.prefix}.processed/" in ended.err
+
+
+def test_dead_letters_show_reason_and_original(made: Project) -> None:
+    error = RecordRejected("NO_FILE", "name the file as url, file_id or text")
+    letter = dead_letter(
+        b"k",
+        b'{"a": 1}',
+        (),
+        Partition("in", 1),
+        7,
+        error,
+        topic=f"{made.prefix}.dead-letter",
+        connector=made.name,
+        max_bytes=1_000_000,
+    )
+    made.write(letter.topic, letter.value or b"", headers=letter.headers)
+    ended = made.run("results", "--dead-letters", "--json")
+    (line,) = ended.lines
+    assert (line["reason"], line["value"]) == ("NO_FILE", '{"a": 1}')
+    assert line["source"] == {"topic": "in", "partition": 1, "offset": 7}
+    assert made.run("results", "--json").out == ""
+
+
+def test_results_without_topics_name_them(project: Project) -> None:
+    ended = project.run("results")
+    assert ended.code == 1
+    assert f"The topic {project.prefix}.processed does not exist" in ended.err
+
+
+@pytest.mark.parametrize("command", ["topics", "submit", "results", "try"])
+def test_help_has_an_example(project: Project, command: str) -> None:
+    ended = project.run(command, "--help")
+    assert ended.code == 0
+    assert f"extend-connector {command}" in " ".join(ended.out.split())
+
+
+def test_secrets_are_never_shown(made: Project) -> None:
+    for arguments in (("topics",), ("submit", "--url", URL), ("results", "--json")):
+        ended = made.run(*arguments)
+        assert "canary" not in ended.out + ended.err
