@@ -101,8 +101,8 @@ class Acceptor:
         route_stopped: Callable[[str], bool],
         most_in_flight: int,
         most_bytes: int,
-        pause: Callable[[Partition], None],
-        resume: Callable[[Partition], None],
+        pause: Callable[[Partition, int], None],
+        resume: Callable[[Partition, int], None],
         spawn: Callable[[Coroutine[object, object, None]], None],
         clock: Clock,
         metrics: Metrics,
@@ -117,8 +117,8 @@ class Acceptor:
             route_stopped: whether a route is stopped, by its name.
             most_in_flight: documents accepted or started, without a result.
             most_bytes: what they take in memory.
-            pause: stop fetching a partition.
-            resume: fetch it again.
+            pause: stop fetching a partition, for one assignment of it.
+            resume: fetch it again, likewise.
             spawn: runs a coroutine in the pipeline's task group.
             clock: the time.
             metrics: where to count.
@@ -144,7 +144,7 @@ class Acceptor:
         full = len(holding.inbox) >= INBOX_FULL or holding.inbox_bytes >= INBOX_BYTES
         if full and not holding.paused:
             holding.paused = True
-            self._pause(record.partition)
+            self._pause(record.partition, holding.assignment)
 
     def room(self) -> bool:
         """Whether one more document may be accepted."""
@@ -169,7 +169,7 @@ class Acceptor:
         holding.head = None
         if holding.paused and len(holding.inbox) <= INBOX_LOW:
             holding.paused = False
-            self._resume(holding.partition)
+            self._resume(holding.partition, holding.assignment)
 
     def _entry_of(self, holding: Holding, record: Record) -> Entry | None:
         """What a record becomes; None when it was skipped or rejected."""

@@ -13,6 +13,7 @@ from connector.adapters.http import HttpApi
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.member import Listener, Member
 from connector.adapters.kafka.properties import (
+    Properties,
     client_properties,
     consumer_properties,
     producer_properties,
@@ -105,6 +106,7 @@ class Surroundings:
         metrics: where to count.
         clock: the time.
         stop_point: test hook.
+        open_cluster: makes the admin client.
         fatal: told when a thread ended with an error.
     """
 
@@ -114,6 +116,7 @@ class Surroundings:
     metrics: Metrics
     clock: Clock
     stop_point: StopPoint
+    open_cluster: Callable[[Properties], Cluster]
     fatal: Callable[[BaseException], None]
 
 
@@ -267,7 +270,7 @@ def _restorer(around: Surroundings, codec: JournalCodec, place: JournalPlace) ->
 
     return Restorer(
         open_reader=lambda: JournalReader(reader_properties(config.kafka, client_id, config.name)),
-        open_cluster=lambda: Cluster(client_properties(config.kafka, client_id)),
+        open_cluster=lambda: around.open_cluster(client_properties(config.kafka, client_id)),
         release=release,
         codec=codec,
         place=place,

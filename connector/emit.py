@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.dead_letter import dead_letter
+from connector.core.ending import Ending, OwnEnd, status_of
 from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
 from connector.core.framing import Codec
@@ -56,13 +57,13 @@ class Emitter:
         self._clock = clock
         self._metrics = metrics
 
-    async def emit(self, holding: Holding, entry: Entry, run: Run | None, observed_ms: int) -> Entry | None:
+    async def emit(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> Entry | None:
         """Emit the result of a run that ended.
 
         Args:
             holding: the assignment that owns the document.
             entry: the document; its next revision is emitted.
-            run: how the API shows the run, or None when the API does not know it any more.
+            ending: how the run ended.
             observed_ms: when that was seen.
 
         Returns:
@@ -72,14 +73,14 @@ class Emitter:
             OwnershipLost: its new owner emits it.
             RecordTooLarge: the topic refuses even the result without its output.
         """
-        review = run is not None and run.status == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
+        review = status_of(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
         try:
-            result = await self._write(holding, entry, run, observed_ms, review=review, fits=True)
+            result = await self._write(holding, entry, ending, observed_ms, review=review, fits=True)
         except RecordTooLarge:
             # The topic's limit shrank since the worker started: the same result without its output.
-            about(entry).warning("result_too_large", status=run.status if run else "FAILED")
-            result = await self._write(holding, entry, run, observed_ms, review=review, fits=False)
-        self._count(entry, run, result)
+            about(entry).warning("result_too_large", status=status_of(ending))
+            result = await self._write(holding, entry, ending, observed_ms, review=review, fits=False)
+        self._count(entry, ending, result)
         return entry.review() if review else None
 
     def dead_letter(self, record: Record, error: RecordRejected) -> OutRecord:
@@ -106,13 +107,13 @@ class Emitter:
         self,
         holding: Holding,
         entry: Entry,
-        run: Run | None,
+        ending: Ending,
         observed_ms: int,
         *,
         review: bool,
         fits: bool,
     ) -> OutRecord:
-        result = self._result(entry, run, observed_ms, fits=fits)
+        result = self._result(entry, ending, observed_ms, fits=fits)
         if review:
             await self._journal.review(holding, entry.review(), result)
             holding.put(entry.review())
@@ -121,15 +122,15 @@ class Emitter:
             holding.close(entry)
         return result
 
-    def _result(self, entry: Entry, run: Run | None, observed_ms: int, *, fits: bool) -> OutRecord:
+    def _result(self, entry: Entry, ending: Ending, observed_ms: int, *, fits: bool) -> OutRecord:
         via: ObservedVia = "adopted" if entry.adopted else "poll"
         now_ms = self._clock.wall_ms()
-        limit = self._limits[topic_of(self._prefix, run.status if run else "FAILED")] if fits else 0
-        if run is None:
+        limit = self._limits[topic_of(self._prefix, status_of(ending))] if fits else 0
+        if isinstance(ending, OwnEnd):
             return failed_run(
                 entry,
-                reason="CONNECTOR_RUN_NOT_FOUND",
-                message="The API does not know this run any more; it was deleted before its result was read.",
+                reason=ending.reason,
+                message=ending.message,
                 prefix=self._prefix,
                 observed_via=via,
                 observed_ms=observed_ms,
@@ -139,7 +140,7 @@ class Emitter:
             )
         return result_record(
             entry,
-            run,
+            ending,
             prefix=self._prefix,
             observed_via=via,
             observed_ms=observed_ms,
@@ -148,17 +149,18 @@ class Emitter:
             codec=self._codec,
         )
 
-    def _count(self, entry: Entry, run: Run | None, result: OutRecord) -> None:
-        route, status = entry.request.route, run.status if run else "FAILED"
+    def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:
+        route, status = entry.request.route, status_of(ending)
         now_ms = self._clock.wall_ms()
         metrics = self._metrics
         metrics.runs_finished.labels(route=route, outcome=status).inc()
         metrics.results_produced.labels(topic=result.topic).inc()
         since = entry.source_timestamp or entry.accepted_ms
         metrics.end_to_end_duration_seconds.labels(outcome=status).observe(max(0, now_ms - since) / 1000)
-        if run is not None and entry.started_ms is not None:
-            seconds = max(0, (run.finished_ms or now_ms) - entry.started_ms) / 1000
-            metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
-        if run is not None and run.credits and entry.state is not State.REVIEW:
-            metrics.credits.labels(route=route).inc(run.credits)
+        if isinstance(ending, Run):
+            if entry.started_ms is not None:
+                seconds = max(0, (ending.finished_ms or now_ms) - entry.started_ms) / 1000
+                metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
+            if ending.credits and entry.state is not State.REVIEW:
+                metrics.credits.labels(route=route).inc(ending.credits)
         about(entry).info("result_emitted", status=status, topic=result.topic, revision=entry.revision + 1)

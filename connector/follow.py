@@ -14,8 +14,9 @@ from typing import Protocol
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.budget import TokenBucket
+from connector.core.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, Ending
 from connector.core.entry import Entry, State
-from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiThrottled
+from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiThrottled, ApiUnavailable, ApiUnreadable
 from connector.core.polling import PollingOptions, delay_ms
 from connector.core.retry import wait_seconds
 from connector.core.run import Run
@@ -27,6 +28,7 @@ from connector.logs import about
 COALESCE_SECONDS = 0.005
 """Wake-ups closer than this are one (measured: 26 instead of 41 microseconds for each due run)."""
 NOT_FOUND_IN_A_ROW = 2
+UNREADABLE_IN_A_ROW = 3
 NOT_FOUND_AGE_SECONDS = 60.0
 """A run that was just created may not be readable yet; after this age a repeated 404 means that it was deleted."""
 FORBIDDEN_SECONDS = 30.0
@@ -41,9 +43,9 @@ class GetClient(Protocol):
 
 
 class Ended(Protocol):
-    """What happens to a run that ended. ``run`` is None when the API does not know it any more."""
+    """What happens to a run that ended."""
 
-    def __call__(self, holding: Holding, entry: Entry, run: Run | None, observed_ms: int) -> Awaitable[None]:
+    def __call__(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> Awaitable[None]:
         """Emit it."""
 
 
@@ -184,6 +186,8 @@ class Follower:
             run = await self._client.get(entry.request.run_type, entry.run_id or "")
         except ApiNotFound:
             await self._not_found(followed)
+        except ApiUnreadable as error:
+            await self._unreadable(followed, error)
         except ApiError as error:
             self._failed(followed, error)
         else:
@@ -203,15 +207,23 @@ class Follower:
         old = self._clock.monotonic() - followed.since > NOT_FOUND_AGE_SECONDS
         if followed.missing >= NOT_FOUND_IN_A_ROW and old:
             about(followed.entry).warning("run_not_found")
-            await self._finish(followed, None)
+            await self._finish(followed, RUN_NOT_FOUND)
         else:
             self._again(followed)
+
+    async def _unreadable(self, followed: Followed, error: ApiUnreadable) -> None:
+        """Too large, too deep: another look shows the same, and the document must not hang for ever."""
+        self._failed(followed, error)
+        if not error.retryable and followed.failures >= UNREADABLE_IN_A_ROW:
+            about(followed.entry).error("result_unreadable", reason=error.reason)
+            self._schedule.remove(followed)
+            await self._finish(followed, RESULT_UNREADABLE)
 
     def _failed(self, followed: Followed, error: ApiError) -> None:
         """The run goes on at the API; only our look failed."""
         now = self._clock.monotonic()
         followed.failures += 1
-        asked = error.retry_after if isinstance(error, ApiThrottled) else None
+        asked = error.retry_after if isinstance(error, ApiThrottled | ApiUnavailable) else None
         wait = wait_seconds(followed.failures - 1, 2 * self._random() - 1, asked)
         if isinstance(error, ApiForbidden):
             wait = max(wait, FORBIDDEN_SECONDS)
@@ -231,12 +243,12 @@ class Follower:
             about(followed.entry).warning("run_overdue", max_wait_ms=limit)
         self._put(followed, now + self._wish(followed, now))
 
-    async def _finish(self, followed: Followed, run: Run | None) -> None:
+    async def _finish(self, followed: Followed, ending: Ending) -> None:
         known = self._by_holding.get(followed.holding, {})
         if known.get(str(followed.entry.tag)) is not followed:
             return  # the assignment ended while the look was under way
         del known[str(followed.entry.tag)]
-        await self._ended(followed.holding, followed.entry, run, self._clock.wall_ms())
+        await self._ended(followed.holding, followed.entry, ending, self._clock.wall_ms())
 
     def _put(self, followed: Followed, due: float) -> None:
         if self._by_holding.get(followed.holding, {}).get(str(followed.entry.tag)) is followed:

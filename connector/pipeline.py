@@ -15,6 +15,7 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.breaker import Permit, StartGate
 from connector.core.budget import StartBudget
+from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.errors import OwnershipLost, RecordRejected
 from connector.core.outcome import Refused, RefusedForGood, Started, StartOutcome, Systemic, Unclear
@@ -363,10 +364,10 @@ class Pipeline:
 
     # ---- the way out -----------------------------------------------------------------------------------------
 
-    async def ended(self, holding: Holding, entry: Entry, run: Run | None, observed_ms: int) -> None:
+    async def ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
         """The run ended: its result and its tombstone, or its NEEDS_REVIEW and the wait for a person."""
         try:
-            in_review = await self._emitter.emit(holding, entry, run, observed_ms)
+            in_review = await self._emitter.emit(holding, entry, ending, observed_ms)
         except OwnershipLost:
             return  # its new owner follows the run
         except RecordTooLarge:

@@ -8,6 +8,8 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 
+from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.properties import Properties
 from connector.adapters.metrics import Metrics
 from connector.adapters.server import Server, admin_app
 from connector.assembly import Parts, Surroundings, Topics, assemble
@@ -49,6 +51,7 @@ class Worker:
         metrics: Metrics,
         stop_point: StopPoint = nowhere,
         read_key: Callable[[], str | None] = lambda: None,
+        open_cluster: Callable[[Properties], Cluster] = Cluster,
         clock: Clock | None = None,
     ) -> None:
         """Take what outlives a run.
@@ -59,6 +62,7 @@ class Worker:
             metrics: where to count.
             stop_point: test hook.
             read_key: reads the API key again, or None when it does not come from a file.
+            open_cluster: makes the admin client; the demo's broker needs another one.
             clock: the time.
         """
         self._around = Surroundings(
@@ -68,6 +72,7 @@ class Worker:
             metrics=metrics,
             clock=clock or Clock(),
             stop_point=stop_point,
+            open_cluster=open_cluster,
             fatal=self._fail,
         )
         self._read_key = read_key

@@ -103,13 +103,13 @@ class KafkaThread(Listener):
         """Queue a write; ``LoopSide.settled`` says what became of it."""
         self._commands.put(lambda: self._enqueue(write))
 
-    def pause(self, partition: Partition) -> None:
-        """Stop fetching a partition."""
-        self._commands.put(lambda: self._member.pause([partition]))
+    def pause(self, partition: Partition, assignment: int) -> None:
+        """Stop fetching a partition; nothing happens when this assignment of it is over."""
+        self._commands.put(lambda: self._pause(partition, assignment))
 
-    def resume(self, partition: Partition) -> None:
-        """Fetch a partition again."""
-        self._commands.put(lambda: self._resume(partition))
+    def resume(self, partition: Partition, assignment: int) -> None:
+        """Fetch a partition again; likewise."""
+        self._commands.put(lambda: self._resume(partition, assignment))
 
     def drained(self, partition: Partition, assignment: int) -> None:
         """Nothing of this assignment is open any more; its revocation may end."""
@@ -201,10 +201,18 @@ class KafkaThread(Listener):
             self._pending.since = self._monotonic()
         self._pending.writes.append(write)
 
-    def _resume(self, partition: Partition) -> None:
-        assignment = self._owned.get(partition)
-        if assignment is not None and assignment.phase is Phase.LIVE:
+    def _pause(self, partition: Partition, number: int) -> None:
+        # A pause that the loop asked for before it heard of a new assignment would never be taken back.
+        if self._is_live(partition, number):
+            self._member.pause([partition])
+
+    def _resume(self, partition: Partition, number: int) -> None:
+        if self._is_live(partition, number):
             self._member.resume([partition])
+
+    def _is_live(self, partition: Partition, number: int) -> bool:
+        assignment = self._owned.get(partition)
+        return assignment is not None and assignment.number == number and assignment.phase is Phase.LIVE
 
     def _stop(self) -> None:
         self._stopping = True

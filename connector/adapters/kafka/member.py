@@ -122,10 +122,10 @@ class Member:
         """The end of the readable log as of the last fetch, or None before one."""
         position = TopicPartition(partition.topic, partition.number)
         try:
-            watermarks = self._consumer.get_watermark_offsets(position, cached=True)
+            _, end = self._consumer.get_watermark_offsets(position, cached=True)
         except KafkaException:
             return None
-        return watermarks[1] if watermarks and watermarks[1] >= 0 else None
+        return end if end >= 0 else None
 
     def close(self) -> None:
         """Leave the group; ``on_revoked`` is called on the way."""

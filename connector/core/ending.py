@@ -1,0 +1,37 @@
+"""How the following of a run ends: the API shows its end, or the connector has to say one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connector.core.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEnd:
+    """An end that is ours and not the API's; the result's status is ``FAILED``.
+
+    Attributes:
+        reason: the result's ``failure_reason``; begins with ``CONNECTOR_``.
+        message: one sentence for the reader of the topic.
+    """
+
+    reason: str
+    message: str
+
+
+Ending = Run | OwnEnd
+
+RUN_NOT_FOUND = OwnEnd(
+    "CONNECTOR_RUN_NOT_FOUND",
+    "The API does not know this run any more; it was deleted before its result was read.",
+)
+RESULT_UNREADABLE = OwnEnd(
+    "CONNECTOR_RESULT_UNREADABLE",
+    "The API's answer about this run is too large or too deeply nested to be read; the run's id fetches it.",
+)
+
+
+def status_of(ending: Ending) -> str:
+    """The status that the result carries."""
+    return ending.status if isinstance(ending, Run) else "FAILED"
