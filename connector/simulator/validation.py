@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,6 +13,9 @@ from connector.simulator.refusals import invalid
 
 METADATA_BYTES = 10 * 1024
 """Documented as 10 KB per run; measured here as compact UTF-8 JSON."""
+
+DEEPEST = 100
+"""Levels of nesting; the real limit is not documented."""
 
 _PACKAGE_SIZES = {"extract": (1, 50), "workflow": (2, 50)}
 _COMMON_CONFIG = frozenset({"baseProcessor", "baseVersion", "advancedOptions", "parseConfig"})
@@ -46,6 +50,9 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         raise invalid("The body is not valid JSON.") from error
     if not isinstance(body, dict):
         raise invalid("The body must be a JSON object.")
+    # Counting brackets is cheap and never too low; hardly any body is looked at closer.
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _is_deeper(body, DEEPEST):
+        raise invalid(f"The body is nested deeper than {DEEPEST} levels.")
     return body
 
 
@@ -92,6 +99,18 @@ def check_metadata(body: Mapping[str, Any]) -> None:
     metadata = _object(body["metadata"], "metadata")
     if len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         raise invalid("metadata is larger than 10 KB.")
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def _only(body: Mapping[str, Any], known: Collection[str], name: str) -> None:
@@ -174,12 +193,21 @@ def _check_file(value: object, name: str, forms: Collection[str]) -> None:
     form = given[0]
     _only(file, _FILE_KEYS[form], name)
     _text(file[form], f"{name}.{form}")
-    if form == "url" and not file["url"].startswith(("http://", "https://")):
-        raise invalid(f"{name}.url must begin with http:// or https://.")
+    if form == "url":
+        _check_url(file["url"], f"{name}.url")
     if "name" in file:
         _text(file["name"], f"{name}.name")
     if "settings" in file:
         _only(_object(file["settings"], f"{name}.settings"), {"password"}, f"{name}.settings")
+
+
+def _check_url(url: str, name: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise invalid(f"{name} is no valid URL.") from error
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise invalid(f"{name} must be an http:// or https:// URL with a host.")
 
 
 def _check_config(run_type: RunType, body: Mapping[str, Any]) -> None:

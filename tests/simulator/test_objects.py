@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.core.run_types import RUN_TYPES
 from connector.simulator.objects import full_object
+from connector.simulator.refusals import Refusal
 from connector.simulator.rows import row
 from connector.simulator.run import SimulatedRun
+from connector.simulator.validation import validate_create
 from tests.simulator.judge import CREATE_BODIES, FULL, ROW, judge
 from tests.simulator.machine import START_MS, Machine
 
@@ -204,3 +209,36 @@ def test_the_judge_notices_a_missing_and_an_unknown_key() -> None:
 
 def test_every_run_type_has_a_create_body_here() -> None:
     assert CREATE_BODIES.keys() == RUN_TYPES.keys() == FULL.keys() == ROW.keys()
+
+
+SCHEMA = st.recursive(
+    st.sampled_from([{"type": "string"}, {"type": ["number", "null"]}, {"enum": ["a", None, 1]}, {"type": {}}, 7, {}]),
+    lambda inner: st.fixed_dictionaries(
+        {"type": st.just("object"), "properties": st.dictionaries(st.text(max_size=8), inner, max_size=4)},
+    ),
+    max_leaves=12,
+)
+PROPERTIES = st.dictionaries(st.text(max_size=12), SCHEMA, max_size=5)
+
+
+@given(
+    run_type=st.sampled_from(["extract", "edit", "parse"]),
+    properties=PROPERTIES,
+    text=st.text(max_size=80),
+    name=st.text(min_size=1, max_size=30),
+)
+def test_any_accepted_body_becomes_a_run(run_type: str, properties: dict[str, Any], text: str, name: str) -> None:
+    config = {"chunkingStrategy": text} if run_type == "parse" else {"schema": {"properties": properties}}
+    file = {"text": text or "x", "name": name} if run_type == "extract" else {"url": f"https://x/{text}", "name": name}
+    raw = json.dumps({"config": config, "file": file}).encode()
+    machine = Machine()
+    try:
+        body = validate_create(RUN_TYPES[run_type], raw)
+    except Refusal:
+        return  # e.g. a URL that is none
+    run = machine.store.create(RUN_TYPES[run_type], raw, body, START_MS)
+    machine.store.advance(START_MS + 2000)
+    shown = msgspec.json.decode(msgspec.json.encode(full_object(run, "")))
+    assert shown["id"] == row(run)["id"] == run.id
+    if run_type == "extract":
+        assert shown["output"]["value"].keys() == properties.keys()

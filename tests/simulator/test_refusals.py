@@ -31,6 +31,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("extract", {"file": {**URL, "id": "file_1"}}, "exactly one"),
     ("extract", {"file": {**URL, "pages": 1}}, "pages"),
     ("extract", {"file": {"url": "ftp://files.example.com/a.pdf"}}, "http"),
+    ("extract", {"file": {"url": "http://[::1"}}, "valid URL"),
+    ("extract", {"file": {"url": "https:///a.pdf"}}, "host"),
     ("extract", {"file": {"base64": "AA=="}}, "exactly one"),
     ("extract", {"file": "a.pdf"}, "file must be an object"),
     ("extract", {"file": URL, "extractor": "ex_1"}, "extractor must be an object"),
@@ -82,7 +84,10 @@ def test_a_synchronous_body_has_no_priority() -> None:
         validate_create(RUN_TYPES["extract"], body, sync=True)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"1", b'{"a":"\xff"}', b"[" * 100_000, b'{"file":NaN}'])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b"1", b'{"a":"\xff"}', b"[" * 100_000, b'{"file":NaN}', b'{"a":' * 101 + b"1" + b"}" * 101],
+)
 def test_what_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(Refusal):
         validate_create(RUN_TYPES["extract"], raw)
