@@ -258,6 +258,11 @@ base = smallest["config"]
             id="a password in librdkafka's properties",
         ),
         pytest.param(
+            {"config": {**base, "webhook": {"secrets": ["wss_1"]}}},
+            "config.webhook.secrets stands in a ConfigMap",
+            id="a signing secret in the configuration",
+        ),
+        pytest.param(
             {"config": {**base, "admin": {"port": 0}}}, "a port that nobody knows", id="an unknown admin port"
         ),
         pytest.param({"webhook": {"enabled": True}}, "image version 0.1.0 has no command `webhook`", id="too old"),

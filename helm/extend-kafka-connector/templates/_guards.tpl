@@ -29,7 +29,7 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- $_ := set $topics $topic $name -}}
 {{- end -}}
 {{- end -}}
-{{- range $path := list "extend.api_key" "kafka.password" "schema_registry.password" -}}
+{{- range $path := list "extend.api_key" "kafka.password" -}}
 {{- $parts := splitList "." $path -}}
 {{- if dig (first $parts) (last $parts) "" $config -}}
 {{- fail (printf "config.%s stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret and name its file with config.%s_file." $path $path) -}}
@@ -37,8 +37,11 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- end -}}
 {{- range $name, $_ := dig "kafka" "properties" dict $config -}}
 {{- if or (regexMatch "(?i)password|secret" $name) (eq $name "ssl.key.pem") -}}
-{{- fail (printf "config.kafka.properties.%s stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret; the password of SASL has the key config.kafka.password_file." $name) -}}
+{{- fail (printf "config.kafka.properties.%s stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret; name the file of a SASL password with config.kafka.password_file, and use a key file without a password for TLS." $name) -}}
 {{- end -}}
+{{- end -}}
+{{- if dig "webhook" "secrets" "" $config -}}
+{{- fail "config.webhook.secrets stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret and name its file in config.webhook.secret_files." -}}
 {{- end -}}
 {{- if eq (include "connector.adminPort" .) "0" -}}
 {{- fail "config.admin.port is 0, a port that nobody knows beforehand: the probes and Prometheus need a fixed one." -}}
