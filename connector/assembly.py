@@ -11,6 +11,7 @@ from functools import partial
 from connector.accept import Acceptor, Resolver
 from connector.adapters.http import HttpApi
 from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.journal_reader import JournalReader
 from connector.adapters.kafka.member import Listener, Member
 from connector.adapters.kafka.properties import (
     Properties,
@@ -19,7 +20,6 @@ from connector.adapters.kafka.properties import (
     producer_properties,
     reader_properties,
 )
-from connector.adapters.kafka.reader import JournalReader
 from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
 from connector.client import ExtendClient
@@ -88,7 +88,6 @@ class Parts:
     """The parts of a worker that somebody has to start, ask or stop."""
 
     client: ExtendClient
-    gate: StartGate
     kafka: KafkaThread
     restorer: Restorer[JournalReader, Cluster]
     follower: Follower
@@ -217,7 +216,7 @@ def assemble(around: Surroundings) -> Parts:
         clock=clock,
         metrics=metrics,
     )
-    return Parts(client, gate, kafka, restorer, follower, pipeline)
+    return Parts(client, kafka, restorer, follower, pipeline)
 
 
 def _open_client(around: Surroundings) -> ExtendClient:

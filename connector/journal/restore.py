@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from connector.adapters.kafka.reader import JournalLine
 from connector.adapters.metrics import Metrics
 from connector.core.entry import Entry
 from connector.core.errors import ConnectorError, JournalError
@@ -24,7 +23,7 @@ from connector.core.journal_record import (
     fingerprint_of,
 )
 from connector.core.positions import Cause, start_position
-from connector.core.record import Partition
+from connector.core.record import Partition, Record
 from connector.core.topics import companion_partition
 from connector.logs import logger
 
@@ -90,12 +89,12 @@ class Reports(Protocol):
 
 
 class Reader(Protocol):
-    """The reading that a restore needs; see ``adapters.kafka.reader``."""
+    """The reading that a restore needs; see ``adapters.kafka.journal_reader``."""
 
     def committed(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, int | None] | None:
         """Stable offsets, or None while an open transaction withholds one."""
 
-    def read(self, ends: Mapping[Partition, int], patience: float) -> Iterable[JournalLine]:
+    def read(self, ends: Mapping[Partition, int], patience: float) -> Iterable[Record]:
         """Committed records below the ends."""
 
     def close(self) -> None:

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
-from connector.adapters.kafka.reader import JournalLine
 from connector.core.errors import ConnectorError
 from connector.core.journal_record import WRITER_HEADER
-from connector.core.record import Partition
+from connector.core.record import Partition, Record
 from connector.logs import logger
 
 
 class Tails(Protocol):
-    """Reads uncommitted records; see ``adapters.kafka.reader``."""
+    """Reads uncommitted records; see ``adapters.kafka.journal_reader``."""
 
-    def read_tail(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[JournalLine]:
+    def read_tail(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[Record]:
         """Everything between the two."""
 
 

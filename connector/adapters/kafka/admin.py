@@ -110,9 +110,7 @@ class Cluster:
             )
             for spec in specs
         ]
-        futures = self._ask(
-            lambda: self._admin.create_topics(topics, request_timeout=self._timeout), "Create"
-        )
+        futures = self._ask(lambda: self._admin.create_topics(topics, request_timeout=self._timeout), "Create")
         refused: list[str] = []
         for name, future in futures.items():
             try:
@@ -171,9 +169,7 @@ class Cluster:
             "Describe",
             resource,
         )
-        described = self._result(
-            futures[group], "Describe", resource, accept=frozenset({"GROUP_ID_NOT_FOUND"})
-        )
+        described = self._result(futures[group], "Describe", resource, accept=frozenset({"GROUP_ID_NOT_FOUND"}))
         return frozenset(member.client_id for member in described.members) if described else frozenset()
 
     def brokers_answer(self, timeout: float) -> bool:
@@ -212,8 +208,7 @@ class Cluster:
             "Describe",
         )
         found = {
-            name: self._result(future, "Describe", f"topic {name}", accept=_ABSENT)
-            for name, future in futures.items()
+            name: self._result(future, "Describe", f"topic {name}", accept=_ABSENT) for name, future in futures.items()
         }
         # A topic that is just being made can be described before it has partitions.
         return {name: topic for name, topic in found.items() if topic is not None and topic.partitions}
@@ -268,10 +263,7 @@ class Cluster:
         while absent := sorted(set(names) - set(self._describe(names))):
             if time.monotonic() > until:
                 raise TopicError(
-                    [
-                        f"Topic {name} was made but does not answer after {self._timeout:g} s."
-                        for name in absent
-                    ],
+                    [f"Topic {name} was made but does not answer after {self._timeout:g} s." for name in absent],
                 )
             time.sleep(_SETTLE)
 
@@ -299,9 +291,7 @@ class Cluster:
                 return None
             raise self._troubles.explain(error, operation, resource) from error
         except TimeoutError:
-            raise TopicError(
-                [f"{operation} on {resource} has no answer after {self._timeout:g} s."]
-            ) from None
+            raise TopicError([f"{operation} on {resource} has no answer after {self._timeout:g} s."]) from None
         self._troubles.clear()
         return answer
 

@@ -67,9 +67,7 @@ class RecordProducer:
                 self._producer.poll(_FULL_WAIT)
             except KafkaException as error:
                 # Refused at once, e.g. larger than message.max.bytes: no delivery report follows.
-                self.sent.refused.append(
-                    (label, self._troubles.explain(error, "Write", f"topic {record.topic}"))
-                )
+                self.sent.refused.append((label, self._troubles.explain(error, "Write", f"topic {record.topic}")))
                 return
             else:
                 self._producer.poll(0)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.adapters.kafka.errors import Troubles, with_troubles
-from connector.core.record import Headers, Partition, Record
+from connector.adapters.kafka.messages import AnyMessage, offset_of, partition_of, record_of
+from connector.core.record import Partition, Record
 
 _BATCH = 500
 _FATAL = frozenset(
@@ -74,35 +74,22 @@ class AssignedReader:
         """End the connections."""
         self._consumer.close()
 
-    def _take(self, message: Message) -> Record | None:
+    def _take(self, message: AnyMessage) -> Record | None:
         error = message.error()
-        partition = Partition(str(message.topic()), int(message.partition() or 0))
         if error is not None:
-            self._fail_or_go_on(error, partition, message)
+            self._fail_or_go_on(error, partition_of(message), offset_of(message))
             return None
-        offset = int(message.offset() or 0)
-        self._positions[partition] = offset + 1
-        kind, timestamp = message.timestamp()
-        return Record(
-            partition=partition,
-            offset=offset,
-            key=message.key(),
-            value=message.value(),
-            headers=_headers(message.headers()),
-            timestamp=timestamp if kind else None,
-        )
+        record = record_of(message)
+        self._positions[record.partition] = record.next_offset
+        return record
 
-    def _fail_or_go_on(self, error: KafkaError, partition: Partition, message: Message) -> None:
+    def _fail_or_go_on(self, error: KafkaError, partition: Partition, offset: int) -> None:
         name = error.name()
         if name == "_PARTITION_EOF":
-            self._positions[partition] = max(self._positions[partition], int(message.offset() or 0))
+            self._positions[partition] = max(self._positions[partition], offset)
             return
         if name in _FATAL:
             topic = f"topic {partition.topic}"
             resource = topic if name.endswith("_FAILED") else f"partition {partition.number} of {topic}"
             raise self._troubles.explain(error, "Read", resource)
         self._troubles(error)
-
-
-def _headers(found: Any) -> Headers:  # noqa: ANN401 - a list of pairs, or a mapping in the package's types
-    return tuple((name, value) for name, value in found or ())

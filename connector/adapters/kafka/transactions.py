@@ -15,6 +15,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from connector.adapters.kafka.errors import sentence_of
+from connector.core.errors import TopicError
 from connector.core.record import OutRecord, Partition
 
 SLICE_SECONDS = 1.0
@@ -94,7 +96,7 @@ class TransactionalProducer:
             Whether transactions may begin; False means call again.
 
         Raises:
-            KafkaException: the broker will never allow it (authorization).
+            TopicError: the broker will never allow it (authorization).
         """
         self._beat()
         try:
@@ -102,7 +104,7 @@ class TransactionalProducer:
         except KafkaException as error:
             if error.args[0].retriable():
                 return False
-            raise
+            raise TopicError([sentence_of(error)]) from error
         return True
 
     def write(
