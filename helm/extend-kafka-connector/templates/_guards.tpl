@@ -24,7 +24,7 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- $topic := $name -}}
 {{- if kindIs "map" $route -}}{{- $topic = default $name $route.topic -}}{{- end -}}
 {{- if hasKey $topics $topic -}}
-{{- fail (printf "config.routes.%s and config.routes.%s share the topic %s. The first that matches wins, and Helm does not keep the order of keys: write the configuration into configText." (get $topics $topic) $name $topic) -}}
+{{- fail (printf "config.routes.%s and config.routes.%s share the topic %s. The first route of a topic wins, and Helm does not keep the order of keys: remove one, or write the configuration into configText." (get $topics $topic) $name $topic) -}}
 {{- end -}}
 {{- $_ := set $topics $topic $name -}}
 {{- end -}}
