@@ -109,21 +109,27 @@ class Holding:
         """How many open documents carry this key."""
         return len(self._keys.get(key, ())) if key is not None else 0
 
-    def next_ready(self, may_start: Callable[[Entry], bool]) -> Entry | None:
+    def next_ready(self, may_start: Callable[[Entry], bool], on_trial: Callable[[Entry], bool]) -> Entry | None:
         """The first waiting document in offset order that may start; it stays where it is until it is put again.
+
+        Of those that would be a trial the one that was tried least goes first: a document that is at fault itself
+        would otherwise be every trial, and keep the others waiting for ever.
 
         Args:
             may_start: whether its route lets it.
+            on_trial: whether its start would be a trial, because starts or its route are stopped.
         """
         passed: list[tuple[int, str]] = []
         found: Entry | None = None
-        while self._ready and found is None:
+        while self._ready and (found is None or on_trial(found)):
             offset, tag = heapq.heappop(self._ready)
             entry = self._open.get(tag)
             if entry is None or entry.state is not State.READY:
                 continue  # an old place; the document moved on
             passed.append((offset, tag))
-            if not self.key_waits(entry) and may_start(entry):
+            if self.key_waits(entry) or not may_start(entry):
+                continue
+            if found is None or (on_trial(entry) and entry.attempts < found.attempts):
                 found = entry
         for place in passed:
             heapq.heappush(self._ready, place)

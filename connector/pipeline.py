@@ -7,8 +7,9 @@ and no task. After a restart or a rebalance ``restored`` enters the same way in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from connector.accept import Acceptor
 from connector.adapters.metrics import Metrics
@@ -119,6 +120,8 @@ class Pipeline:
                 self.spawn(self._resolve(holding, entry))
             elif entry.state in (State.STARTED, State.REVIEW):
                 self._follower.add(holding, entry, restored=True)
+            elif entry.state is State.PARKED:
+                self._unpark(entry)
         self._wake.set()
 
     def delivered(self, records: Sequence[tuple[int, Record]]) -> None:
@@ -178,6 +181,11 @@ class Pipeline:
         for holding in self._holdings:
             holding.settling = True
 
+    def key_changed(self) -> None:
+        """There is a new API key: a halt for the old one ends now."""
+        self._gate.key_changed()
+        self._wake.set()
+
     @property
     def open_starts(self) -> int:
         """Starts under way, from the intent's write to the outcome's."""
@@ -194,25 +202,27 @@ class Pipeline:
         while not self._stopping and self.open_starts < self._most_starts:
             decision = self._gate.decide(now)
             if decision.permit is Permit.WAIT:
-                return decision.until - now if decision.until < now + 3600 else None
+                return decision.until - now if decision.until < inf else None
             wait = self._budget.wait(now)
             if wait > 0:
                 return wait
-            candidate = self._next_candidate(now)
+            trial = decision.permit is Permit.TRIAL
+            candidate = self._next_candidate(now, trial=trial)
             if candidate is None:
                 return self._next_trial(now)
             if decision.permit is Permit.PROBE:
                 self.spawn(self._probe(candidate.entry.request.run_type))
                 return None
-            self._launch(candidate, now, trial=decision.permit is Permit.TRIAL)
+            self._launch(candidate, now, trial=trial)
         return None
 
     def _next_trial(self, now: float) -> float | None:
+        # A trial that is due and finds no document needs no timer: the document that comes wakes us.
         trials = [guard.next_trial() for guard in self._guards.values()]
-        return min((max(0.01, at - now) for at in trials if at is not None), default=None)
+        return min((at - now for at in trials if at is not None and at > now), default=None)
 
-    def _next_candidate(self, now: float) -> _Candidate | None:
-        """Accepted documents first, then new records; partitions in turn."""
+    def _next_candidate(self, now: float, *, trial: bool) -> _Candidate | None:
+        """Accepted documents first, then new records; partitions in turn. For a trial the least tried one."""
         holdings = [holding for holding in self._holdings if not holding.settling]
         if not holdings:
             return None
@@ -220,19 +230,28 @@ class Pipeline:
         turn = self._turn % len(holdings)
         in_turn = holdings[turn:] + holdings[:turn]
 
+        candidates = self._candidates(in_turn, now, trial=trial)
+        if trial:
+            return min(candidates, key=lambda candidate: candidate.entry.attempts, default=None)
+        return next(candidates, None)
+
+    def _candidates(self, holdings: Sequence[Holding], now: float, *, trial: bool) -> Iterator[_Candidate]:
         def may_start(entry: Entry) -> bool:
             return self._guards[entry.request.route].may_start(now)
 
-        for holding in in_turn:
-            entry = holding.next_ready(may_start)
+        def on_trial(entry: Entry) -> bool:
+            return trial or self._guards[entry.request.route].stopped
+
+        for holding in holdings:
+            entry = holding.next_ready(may_start, on_trial)
             if entry is not None:
-                return _Candidate(holding, entry)
+                yield _Candidate(holding, entry)
         if not self._acceptor.room():
-            return None
-        for holding in in_turn:
-            if holding.head is not None and may_start(holding.head):
-                return _Candidate(holding, holding.head, holding.inbox[0].next_offset)
-        return None
+            return
+        for holding in holdings:
+            head = holding.head
+            if head is not None and may_start(head) and not holding.key_busy(head):
+                yield _Candidate(holding, head, holding.inbox[0].next_offset)
 
     def _launch(self, candidate: _Candidate, now: float, *, trial: bool) -> None:
         holding = candidate.holding
@@ -332,10 +351,14 @@ class Pipeline:
         holding.put(entry)
         self._metrics.unclear_starts.labels(end="parked").inc()
         about(entry).error("start_parked", reason=reason)
-        fact = self._starter.facts.about(intent)
+        self._unpark(intent)
+
+    def _unpark(self, entry: Entry) -> None:
+        """Use a late answer that came while the parking was written, or while the partition was not ours."""
+        fact = self._starter.facts.about(entry)
         known = fact.result() if fact is not None and fact.done() else None
-        if isinstance(known, Started):  # the late answer came while the parking was being written
-            self.came_late(intent, known.run)
+        if isinstance(known, Started):
+            self.came_late(entry, known.run)
 
     def came_late(self, intent: Entry, run: Run) -> None:
         """The answer to a POST came after its deadline: the run exists after all, so the document is not parked."""
@@ -348,6 +371,9 @@ class Pipeline:
         try:
             await self._bought(holding, parked, run, adopted=True)
         except OwnershipLost:
+            return
+        except RecordTooLarge as error:
+            about(parked).error("start_not_written", reason=str(error))  # the fact stays
             return
         self._starter.facts.forget(parked)
         self._metrics.unclear_starts.labels(end="adopted").inc()

@@ -192,7 +192,7 @@ class Worker:
             if key and key != known:
                 known = key
                 parts.client.set_api_key(key)
-                parts.gate.key_changed()
+                parts.pipeline.key_changed()
                 logger.info("api_key_changed")
 
     def _live(self, parts: Parts) -> Iterator[str]:

@@ -1,0 +1,260 @@
+"""The pipeline with everything around it replaced by fakes, wired as ``connector/assembly.py`` wires it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
+
+from connector.accept import Acceptor, Resolver
+from connector.adapters.metrics import Metrics
+from connector.core.breaker import StartGate
+from connector.core.budget import StartBudget, TokenBucket
+from connector.core.ending import Ending
+from connector.core.entry import Entry, State
+from connector.core.framing import Codec
+from connector.core.journal_record import JournalCodec
+from connector.core.polling import PollingOptions
+from connector.core.record import OutRecord, Partition, Record
+from connector.core.route import Route
+from connector.core.route_guard import RouteGuard
+from connector.core.run import Run
+from connector.core.run_types import dead_letter_topic, status_topics
+from connector.documents import Holding, Holdings
+from connector.emit import Emitter
+from connector.follow import Follower
+from connector.journal.journal import Journal
+from connector.journal.restore import JournalPlace
+from connector.pipeline import Pipeline
+from connector.schema_files import load_schema
+from connector.start import Starter
+from connector.stop_points import nowhere
+from tests.factories.records import decoder, result_codec
+from tests.fakes.api import FakeApi
+from tests.fakes.kafka import FakeKafka
+from tests.fakes.virtual_time import clock
+
+NAME, PREFIX = "invoices", "documents"
+P0, P1 = Partition("documents", 0), Partition("documents", 1)
+OTHER = Partition("others", 0)
+ROUTES = (
+    Route("documents", "documents", run="extract", processor="ex_1", version="2.1"),
+    Route("others", "others", run="extract", processor="ex_2", version="1.0"),
+)
+GOOD = {"url": "https://files.example.com/invoice.pdf"}
+DEADLINE = 15.0
+
+journal_codec = JournalCodec(Codec(load_schema("journal_entry")), NAME)
+
+
+@lru_cache(maxsize=10_000)
+def decoded(value: bytes) -> dict[str, object]:
+    return result_codec.decode(value)
+
+
+@dataclass
+class Options:
+    """What a test may want otherwise."""
+
+    ordered: bool = False
+    most_starts: int = 32
+    most_in_flight: int = 20_000
+    reviews: bool = True
+    starts_per_second: float | None = None
+    limit: int = 1_000_000
+    journal_limit: int = 1_000_000
+    polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
+
+
+class World:
+    """One worker's event-loop side."""
+
+    def __init__(self, options: Options, kafka: FakeKafka | None = None) -> None:
+        self.events: list[tuple[str, str]] = kafka.events if kafka is not None else []
+        self.api = FakeApi(self.events)
+        self.kafka = kafka or FakeKafka(journal_codec, self.events)
+        self.metrics = Metrics()
+        self.gate = StartGate()
+        self.guards = {route.name: RouteGuard() for route in ROUTES}
+        self.holdings = Holdings()
+        self.fatal: list[BaseException] = []
+        self._next: dict[Partition, int] = {}
+        self._wire(options)
+
+    def _wire(self, options: Options) -> None:
+        time = clock()
+        nonces = count(1)
+        place = JournalPlace(NAME, self.kafka.journal_topic, 4)
+        self.journal = Journal(writer=self.kafka, codec=journal_codec, place=place, writer_id="writer-1")
+        limits = dict.fromkeys((*status_topics(PREFIX), dead_letter_topic(PREFIX)), options.limit)
+        emitter = Emitter(
+            name=NAME,
+            prefix=PREFIX,
+            codec=result_codec,
+            limits=limits,
+            reviews=options.reviews,
+            journal=self.journal,
+            clock=time,
+            metrics=self.metrics,
+        )
+        self.acceptor = Acceptor(
+            resolver=Resolver(
+                name=NAME,
+                routes=ROUTES,
+                decoder=decoder,
+                journal_bytes=options.journal_limit,
+                size_of=self.journal.encoded_size,
+            ),
+            journal=self.journal,
+            dead_letter=emitter.dead_letter,
+            holdings=self.holdings,
+            route_stopped=lambda route: self.guards[route].stopped,
+            most_in_flight=options.most_in_flight,
+            most_bytes=256_000_000,
+            pause=self.kafka.pause,
+            resume=self.kafka.resume,
+            spawn=self._spawn,
+            clock=time,
+            metrics=self.metrics,
+        )
+        self.starter = Starter(
+            client=self.api,
+            gate=self.gate,
+            guards=self.guards,
+            deadline=DEADLINE,
+            clock=time,
+            random=lambda: 0.5,
+            metrics=self.metrics,
+            stop_point=nowhere,
+            late=self._came_late,
+        )
+        self.follower = Follower(
+            client=self.api,
+            budget=TokenBucket(None),
+            options=options.polling,
+            review_interval=60.0,
+            at_once=32,
+            ended=self._ended,
+            clock=time,
+            random=lambda: 0.5,
+            metrics=self.metrics,
+        )
+        self.pipeline = Pipeline(
+            holdings=self.holdings,
+            journal=self.journal,
+            acceptor=self.acceptor,
+            starter=self.starter,
+            follower=self.follower,
+            emitter=emitter,
+            gate=self.gate,
+            guards=self.guards,
+            budget=StartBudget(options.starts_per_second, None),
+            most_starts=options.most_starts,
+            ordered=options.ordered,
+            drained=self.kafka.drained,
+            fatal=self.fatal.append,
+            nonce=lambda: f"nonce-{next(nonces)}",
+            clock=time,
+            metrics=self.metrics,
+        )
+        self.kafka.loop_side = self.pipeline
+
+    # The steps and the pipeline know each other in a circle; these close it.
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        self.pipeline.spawn(work)
+
+    def _came_late(self, intent: Entry, run: Run) -> None:
+        self.pipeline.came_late(intent, run)
+
+    async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
+        await self.pipeline.ended(holding, entry, ending, observed_ms)
+
+    # ---- input -----------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        reference: object = None,
+        *,
+        partition: Partition = P0,
+        key: bytes | None = None,
+        value: bytes | None = b"",
+    ) -> Record:
+        """The next record of a partition; ``value`` None is a tombstone, other bytes stand for themselves."""
+        offset = self._next.get(partition, self.kafka.offsets.get(partition, 0))
+        self._next[partition] = offset + 1
+        if value == b"":
+            value = json.dumps(reference or GOOD | {"document_id": f"{partition.number}-{offset}"}).encode()
+        return Record(partition, offset, key, value, (("trace", b"t"),), 1_790_000_000_000)
+
+    def send(self, number: int = 1, *, partition: Partition = P0, key: bytes | None = None) -> list[Record]:
+        """Deliver good records."""
+        records = [self.record(partition=partition, key=key) for _ in range(number)]
+        self.kafka.deliver(*records)
+        return records
+
+    # ---- what can be seen ------------------------------------------------------------------------------------
+
+    async def until(self, true: Callable[[], object], within: float = 3600.0) -> None:
+        """Let time pass until something is true."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        while not true():
+            assert loop.time() < deadline, f"not true within {within} s"
+            await asyncio.sleep(0.01)
+
+    def results(self, status: str | None = None) -> list[dict[str, object]]:
+        """Results that are committed, of one status or of all."""
+        names = status_topics(PREFIX) if status is None else [f"{PREFIX}.{status.lower().replace('_', '-')}"]
+        return [decoded(record.value or b"") for name in names for record in self.kafka.topics[name]]
+
+    def dead_letters(self) -> list[OutRecord]:
+        return self.kafka.topics[dead_letter_topic(PREFIX)]
+
+    def open(self, state: State | None = None, partition: Partition = P0) -> list[Entry]:
+        """What the committed journal holds."""
+        entries = self.kafka.entries(partition)
+        return [entry for entry in entries if state is None or entry.state is state]
+
+    def kinds(self) -> list[str]:
+        return [write.kind for write in self.kafka.committed]
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"extend_connector_{name}", labels) or 0.0
+
+
+@asynccontextmanager
+async def world(
+    options: Options | None = None,
+    *,
+    partitions: Sequence[Partition] = (P0,),
+    kafka: FakeKafka | None = None,
+    before: Callable[[World], None] = lambda _world: None,
+) -> AsyncIterator[World]:
+    """A running pipeline and poller.
+
+    Args:
+        options: what is otherwise.
+        partitions: what is ours from the start.
+        kafka: what an earlier worker left.
+        before: called before anything runs.
+    """
+    made = World(options or Options(), kafka)
+    before(made)
+    tasks = [asyncio.create_task(made.pipeline.run()), asyncio.create_task(made.follower.run())]
+    await asyncio.sleep(0)
+    for partition in partitions:
+        made.kafka.assign(partition)
+    try:
+        yield made
+        for task in tasks:
+            if task.done():
+                task.result()  # a step that died would otherwise look like a quiet one
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
