@@ -1,6 +1,7 @@
 """The settings: one YAML file, the environment above it, secrets from files; all problems at once."""
 
 from connector.config.model import Config
+from connector.config.reading import Parsed, examine, load, parse
 from connector.config.secret import Secret
 
-__all__ = ["Config", "Secret"]
+__all__ = ["Config", "Parsed", "Secret", "examine", "load", "parse"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_MAX_SHOWN = 40
+_MAX_SHOWN = 200
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

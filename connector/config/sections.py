@@ -12,7 +12,7 @@ from connector.config.secret import Secret
 from connector.config.section import FilePath, Name, Section, Text
 from connector.core.polling import PollingOptions
 
-Port = Annotated[int, Field(ge=1, le=65_535)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
 Milliseconds = Annotated[float, Field(ge=0, le=31 * 86_400_000)]
 Interval = Annotated[float, Field(ge=1, le=86_400_000)]
 
@@ -125,7 +125,7 @@ class Webhook(Section):
     """The webhook ingress, which comes with a later version."""
 
     port: Port = 8081
-    """Port of `POST /webhooks/extend`."""
+    """Port of `POST /webhooks/extend`; 0 takes a free one."""
 
     secret_files: Annotated[tuple[FilePath, ...], Strict(strict=False)] = ()
     """Files with the signing secrets; several while they are being changed."""
@@ -141,7 +141,7 @@ class Admin(Section):
     """Address to listen on; `127.0.0.1` for this machine only."""
 
     port: Port = 8080
-    """Port of `/metrics`, `/livez`, `/readyz` and `/status`."""
+    """Port of `/metrics`, `/livez`, `/readyz` and `/status`; 0 takes a free one."""
 
 
 class Log(Section):

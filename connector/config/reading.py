@@ -1,0 +1,222 @@
+"""From a file and the environment to a configuration: ``parse`` decides, ``load`` and ``examine`` do the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path as FileSystemPath
+
+from pydantic import ValidationError
+
+from connector.config.environment import Origin, Settings, apply_environment
+from connector.config.keys import Path, section_of
+from connector.config.model import Config
+from connector.config.quantities import FROM_FILE
+from connector.config.rules import Finding, problems_of, warnings_of
+from connector.config.secret_files import ReadFile, refuse_secrets_in_the_file, settle_alternatives, take_secrets
+from connector.config.sentences import error_details, findings_of
+from connector.config.yaml_tree import MAX_CHARS, read_yaml
+from connector.core.errors import ConfigurationError, Problem
+from connector.core.redaction import names_a_secret
+
+DEFAULT_FILE = FileSystemPath("connector.yaml")
+
+_ATTEMPTS = 50
+"""Checks of what is left after a wrong value was taken out; each finds what the one before was hiding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A configuration and how it came about.
+
+    Attributes:
+        config: the configuration.
+        origins: where each value comes from; what is not here is a default.
+        warnings: what a person should know.
+    """
+
+    config: Config
+    origins: Mapping[Path, Origin]
+    warnings: tuple[Problem, ...]
+
+    def source(self, path: Path) -> str:
+        """Where a value comes from: ``connector.yaml:7``, a variable's name, or ``default``."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(path[:length])
+            if origin is not None:
+                return f"{origin.source}:{origin.line}" if origin.line else origin.source
+        return "default"
+
+
+def load(path: FileSystemPath | None, environ: Mapping[str, str]) -> Config:
+    """The configuration of a process.
+
+    Args:
+        path: the file; None takes ``connector.yaml`` where there is one, and the environment alone where not.
+        environ: the environment.
+
+    Raises:
+        ConfigurationError: it has problems; all are in it.
+    """
+    return examine(path, environ).config
+
+
+def examine(path: FileSystemPath | None, environ: Mapping[str, str]) -> Parsed:
+    """As ``load``, with where every value comes from, and warnings."""
+    file = path if path is not None else DEFAULT_FILE
+    text = None
+    if path is not None or file.exists():
+        text = _text_of(file)
+    return parse(text, environ, _read_bytes, source=str(file))
+
+
+def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, source: str = "connector.yaml") -> Parsed:
+    """Decide what a file and an environment mean.
+
+    Args:
+        text: the file's text, or None where there is no file.
+        environ: the environment.
+        read_file: reads a secret's file; raises OSError.
+        source: the file's name, for the problems.
+
+    Raises:
+        ConfigurationError: it has problems; all are in it.
+    """
+    settings = Settings()
+    readable = _take_file(settings, text, source)
+    refuse_secrets_in_the_file(settings)
+    apply_environment(settings, environ)
+    unused = settle_alternatives(settings)
+    take_secrets(settings, read_file)
+    _forget_blanks(settings.values)
+    config = _validated(settings)
+    if config is not None and readable:
+        _apply_rules(settings, config)
+    if settings.problems or config is None:
+        raise ConfigurationError(_in_order(settings.problems))
+    warnings = [
+        *(settings.problem(path, message) for path, message in unused),
+        *(settings.problem(finding.path, finding.message) for finding in warnings_of(config)),
+        *_plain_secrets(settings, config),
+    ]
+    return Parsed(config, settings.origins, tuple(_in_order(warnings)))
+
+
+def _take_file(settings: Settings, text: str | None, source: str) -> bool:
+    """Read the file into the settings; False when nothing can be said about what is missing."""
+    if text is None:
+        return True
+    tree = read_yaml(text, source)
+    settings.problems += tree.problems
+    if tree.value is None:
+        return not tree.problems
+    if not isinstance(tree.value, dict):
+        message = "must be a mapping of sections, for example `name: invoices`"
+        settings.problems.append(Problem("", message, line=1, source=source))
+        return False
+    settings.values = tree.value
+    settings.origins = {path: Origin(source, line) for path, line in tree.lines.items()}
+    return True
+
+
+def _forget_blanks(values: dict[str, object]) -> None:
+    """A section or a route without anything below its key means its defaults."""
+    for name, info in Config.model_fields.items():
+        if name in values and values[name] is None and (name == "routes" or section_of(info.annotation)):
+            del values[name]
+    routes = values.get("routes")
+    if isinstance(routes, dict):
+        values["routes"] = {name: {} if route is None else route for name, route in routes.items()}
+
+
+def _validated(settings: Settings) -> Config | None:
+    """The configuration without what is wrong, so that the rules can be asked as well."""
+    values = deepcopy(settings.values)
+    for _ in range(_ATTEMPTS):
+        try:
+            return Config.model_validate(values, context={FROM_FILE: True})
+        except ValidationError as error:
+            found = list(findings_of(error_details(error), values))
+        for path, message in found:
+            if path not in settings.wrong_paths:
+                settings.wrong(path, message)
+        # Items of lists from the end, so that the others keep their places.
+        for path in sorted((path for path, _ in found), reverse=True):
+            _take_out(values, path)
+    return None
+
+
+def _take_out(values: dict[str, object], path: Path) -> None:
+    at: object = values
+    for name in path[:-1]:
+        at = at.get(name) if isinstance(at, dict) else None
+    if isinstance(at, dict):
+        at.pop(path[-1], None)
+        if path[:-1] == ("routes",) and not at:
+            values.pop("routes")
+    elif len(path) > 1:
+        _take_out(values, path[:-1])
+
+
+def _apply_rules(settings: Settings, config: Config) -> None:
+    for finding in problems_of(config):
+        if not _doubtful(finding, settings.wrong_paths):
+            settings.wrong(finding.path, finding.message)
+
+
+def _doubtful(finding: Finding, wrong: Iterable[Path]) -> bool:
+    """Whether a finding rests on a value that is wrong itself."""
+    places = (finding.path, *finding.because)
+    return any(_touch(place, path) for place in places for path in wrong)
+
+
+def _touch(one: Path, other: Path) -> bool:
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
+
+
+def _plain_secrets(settings: Settings, config: Config) -> list[Problem]:
+    """Secrets that librdkafka and workflows take, standing in the file where everybody reads them."""
+    paths: list[Path] = [
+        ("kafka", "properties", name) for name in config.kafka.properties if _hidden_property(name, config)
+    ]
+    paths += [
+        ("routes", name, "fields", "secrets") for name, route in config.routes.items() if "secrets" in route.fields
+    ]
+    found = []
+    for path in paths:
+        origin = settings.origin(path)
+        if origin is not None and origin.rank == 0:
+            way_out = "set kafka.password_file" if path[-1] == "sasl.password" else "set it by an environment variable"
+            found.append(settings.problem(path, f"holds a secret, and stands in the file in plain text; {way_out}"))
+    return found
+
+
+def _hidden_property(name: str, config: Config) -> bool:
+    return names_a_secret(name) and name not in config.kafka.properties.visible
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Without doubles; the file's in its order, then the variables'."""
+    return sorted(
+        dict.fromkeys(problems), key=lambda problem: (problem.line is None, problem.line or 0, problem.source)
+    )
+
+
+def _text_of(file: FileSystemPath) -> str:
+    try:
+        content = _read_bytes(str(file))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ConfigurationError([Problem("", f"cannot be read: {reason}", source=str(file))]) from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigurationError([Problem("", "is no UTF-8 text", source=str(file))]) from None
+
+
+def _read_bytes(name: str) -> bytes:
+    """At most a little more than is taken of anything, so that /dev/zero ends too."""
+    with FileSystemPath(name).open("rb") as file:
+        return file.read(4 * MAX_CHARS + 1)

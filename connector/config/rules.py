@@ -1,0 +1,201 @@
+"""What can be wrong although every value is right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connector.config.keys import Path
+from connector.config.model import Config
+from connector.config.nearest import nearest
+from connector.config.quantities import Duration
+from connector.config.routes import EXTRA_FIELDS, Route
+from connector.config.section import MAX_TOPIC_CHARS
+from connector.core.run_types import RUN_TYPES, RunType
+from connector.core.topics import plan_topics
+
+SETTLE_MARGIN = 5.0
+"""Seconds by which the settle time must exceed the deadline: a POST is sent within so long after its intent."""
+
+SETTLE_COMFORT = 60.0
+"""Seconds by which it should: the API's lists may show a run late."""
+
+REVOCATION_SECONDS = 20.0
+"""How long a worker that loses partitions waits for their open POSTs."""
+
+SHORT_SESSION = 15.0
+"""Seconds below which a killed coordinator costs a healthy worker its partitions (measured with 10)."""
+
+_REQUIRED = "is missing; set it in the file, or set"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not fit.
+
+    Attributes:
+        path: the key to change.
+        message: the sentence.
+        because: other keys that it depends on; where one of them is wrong itself, nothing is said.
+    """
+
+    path: Path
+    message: str
+    because: tuple[Path, ...] = ()
+
+
+def problems_of(config: Config) -> Iterator[Finding]:
+    """What keeps the connector from starting."""
+    yield from _missing(config)
+    yield from _kafka(config)
+    yield from _times(config)
+    yield from _topics(config)
+    for name, route in config.routes.items():
+        yield from _route(("routes", name), route)
+
+
+def warnings_of(config: Config) -> Iterator[Finding]:
+    """What a person should know, although the connector starts."""
+    start, follow, kafka = config.start, config.follow, config.kafka
+    if start.deadline + SETTLE_MARGIN <= start.settle < start.deadline + SETTLE_COMFORT:
+        least = Duration().show(start.deadline + SETTLE_COMFORT)
+        yield Finding(("start", "settle"), f"is short; with {least} or more a run that the API shows late is found")
+    if start.deadline > REVOCATION_SECONDS:
+        yield Finding(
+            ("start", "deadline"),
+            "is longer than the 20s that a worker waits for open starts when it gives partitions away; more starts "
+            "may end as unclear",
+        )
+    if kafka.properties.get("group.protocol") == "consumer":
+        if "session_timeout" in kafka.model_fields_set:
+            yield Finding(("kafka", "session_timeout"), "is not used: with group.protocol consumer the broker decides")
+    elif kafka.session_timeout < SHORT_SESSION:
+        yield Finding(
+            ("kafka", "session_timeout"),
+            "is short; when a broker is killed, healthy workers may lose their partitions",
+        )
+    if follow.max_delay_ms < follow.initial_delay_ms:
+        yield Finding(("follow", "max_delay_ms"), "is below initial_delay_ms, so the wait never grows")
+    yield from _unused_routes(config)
+
+
+def _missing(config: Config) -> Iterator[Finding]:
+    if not config.kafka.bootstrap_servers:
+        yield Finding(("kafka", "bootstrap_servers"), f"{_REQUIRED} KAFKA_BOOTSTRAP_SERVERS")
+    if not config.extend.api_key.reveal():
+        yield Finding(
+            ("extend", "api_key_file"),
+            f"{_REQUIRED} EXTEND_API_KEY",
+            (("extend", "api_key"),),
+        )
+
+
+def _kafka(config: Config) -> Iterator[Finding]:
+    if "sasl.password" in config.kafka.properties and config.kafka.password is not None:
+        yield Finding(
+            ("kafka", "properties", "sasl.password"),
+            "may not be set beside the password that kafka.password_file or the environment gives; remove one",
+            (("kafka", "password_file"), ("kafka", "password")),
+        )
+
+
+def _times(config: Config) -> Iterator[Finding]:
+    start, follow = config.start, config.follow
+    least = start.deadline + SETTLE_MARGIN
+    if start.settle < least:
+        yield Finding(
+            ("start", "settle"),
+            f"must be at least start.deadline and 5s ({Duration().show(least)}): before that a start may still "
+            "be on its way",
+            (("start", "deadline"),),
+        )
+    if follow.on_timeout != "wait" and follow.max_wait_ms is None:
+        yield Finding(
+            ("follow", "on_timeout"),
+            f"is {follow.on_timeout}, and without follow.max_wait_ms no run ever times out; set follow.max_wait_ms",
+            (("follow", "max_wait_ms"),),
+        )
+    if 0 < config.admin.port == config.webhook.port:
+        yield Finding(
+            ("webhook", "port"),
+            "is the port of the section admin too; give one of them another",
+            (("admin", "port"),),
+        )
+
+
+def _topics(config: Config) -> Iterator[Finding]:
+    plan = plan_topics(config.name, [route.topic for route in config.routes.values()], config.output.prefix)
+    prefix_path: Path = ("output", "prefix") if config.output.prefix != config.name else ("name",)
+    sources: tuple[Path, ...] = (("name",), ("output", "prefix"), ("routes",))
+    longest: dict[Path, str] = {}
+    for topic in plan.topics:
+        if len(topic.name) > MAX_TOPIC_CHARS:
+            owner: Path = ("name",) if topic.name in {plan.journal, plan.signals} else prefix_path
+            longest[owner] = max(longest.get(owner, ""), topic.name, key=len)
+    for owner, name in longest.items():
+        over = len(name) - MAX_TOPIC_CHARS
+        suffix = name.rpartition(".")[2]
+        yield Finding(owner, f"is {over} characters too long: the topic that ends in .{suffix} may have 249", sources)
+    purposes: dict[str, list[str]] = {}
+    for topic in plan.topics:
+        purposes.setdefault(topic.name, []).append(topic.purpose)
+    for name, uses in purposes.items():
+        if len(uses) > 1:
+            owner = next((("routes", key) for key, route in config.routes.items() if route.topic == name), prefix_path)
+            yield Finding(
+                owner,
+                f"needs the topic {name} for {' and '.join(uses)} at the same time; change the route's topic, "
+                "output.prefix or name",
+                sources,
+            )
+
+
+def _route(path: Path, route: Route) -> Iterator[Finding]:
+    run = (*path, "run")
+    if route.run is None:
+        for key in ("processor", "version", "config"):
+            if getattr(route, key) is not None:
+                message = "would never be used: the route has no run, and a reference with its own inherits none of it"
+                yield Finding((*path, key), message, (run,))
+    else:
+        for key, message in _misfits(route, RUN_TYPES[route.run]):
+            yield Finding((*path, key), message, (run, (*path, "processor"), (*path, "version")))
+    allowed = RUN_TYPES[route.run].extra_fields if route.run else EXTRA_FIELDS
+    for name in route.fields:
+        if name not in allowed:
+            yield Finding((*path, "fields", name), _unknown_field(name, route.run, allowed), (run,))
+
+
+def _misfits(route: Route, run_type: RunType) -> Iterator[tuple[str, str]]:
+    name = run_type.name
+    if route.processor is not None and run_type.processor_field is None:
+        yield "processor", f"does not go with {name} runs: they take none; name the settings under config"
+    if route.version is not None:
+        if run_type.processor_field is None or run_type.processor_is_id:
+            yield "version", f"does not go with {name} runs: they take no version"
+        elif route.processor is None:
+            yield "version", "needs a processor that it is a version of"
+    if route.config is not None and not run_type.config:
+        yield "config", f"does not go with {name} runs: they take none"
+    if route.priority is not None and not run_type.priority:
+        yield "priority", f"does not go with {name} runs: they take none"
+
+
+def _unknown_field(name: str, run: str | None, allowed: frozenset[str]) -> str:
+    runs = f"{run} runs" if run else "the run types"
+    close = nearest(name, allowed)
+    if close:
+        return f"is no create field of {runs}; did you mean {close}?"
+    if name in EXTRA_FIELDS:
+        return f"does not go with {runs}"
+    known = ", ".join(sorted(allowed)) or "none"
+    return f"is no create field of {runs} that a route can set here; there are: {known}"
+
+
+def _unused_routes(config: Config) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for name, route in config.routes.items():
+        if route.topic in first:
+            message = f"is never used: the route {first[route.topic]} comes first and has the same topic"
+            yield Finding(("routes", name), message)
+        first.setdefault(route.topic, name)
