@@ -190,7 +190,9 @@ def assemble(around: Surroundings) -> Parts:
     follower = Follower(
         client=client,
         budget=TokenBucket(config.extend.budget.get),
+        writes=TokenBucket(config.extend.budget.write),
         options=config.follow.polling,
+        on_timeout=config.follow.on_timeout,
         review_interval=config.follow.review_interval,
         at_once=READS_AT_ONCE,
         ended=lambda *what: pipeline.ended(*what),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.dead_letter import dead_letter
-from connector.core.ending import Ending, OwnEnd, status_of
+from connector.core.ending import Ending, OwnEnd, outcome_name
 from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
 from connector.core.framing import Codec
@@ -73,12 +73,12 @@ class Emitter:
             OwnershipLost: its new owner emits it.
             RecordTooLarge: the topic refuses even the result without its output.
         """
-        review = status_of(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
+        review = outcome_name(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
         try:
             result = await self._write(holding, entry, ending, observed_ms, review=review, fits=True)
         except RecordTooLarge:
             # The topic's limit shrank since the worker started: the same result without its output.
-            about(entry).warning("result_too_large", status=status_of(ending))
+            about(entry).warning("result_too_large", status=outcome_name(ending))
             result = await self._write(holding, entry, ending, observed_ms, review=review, fits=False)
         self._count(entry, ending, result)
         return entry.review() if review else None
@@ -125,7 +125,8 @@ class Emitter:
     def _result(self, entry: Entry, ending: Ending, observed_ms: int, *, fits: bool) -> OutRecord:
         via: ObservedVia = "adopted" if entry.adopted else "poll"
         now_ms = self._clock.wall_ms()
-        limit = self._limits[topic_of(self._prefix, status_of(ending))] if fits else 0
+        topic = topic_of(self._prefix, outcome_name(ending))
+        limit = self._limits[topic] if fits else 0
         if isinstance(ending, OwnEnd):
             return failed_run(
                 entry,
@@ -137,6 +138,7 @@ class Emitter:
                 emitted_ms=now_ms,
                 max_bytes=limit,
                 codec=self._codec,
+                topic=topic,
             )
         return result_record(
             entry,
@@ -150,7 +152,7 @@ class Emitter:
         )
 
     def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:
-        route, status = entry.request.route, status_of(ending)
+        route, status = entry.request.route, outcome_name(ending)
         now_ms = self._clock.wall_ms()
         metrics = self._metrics
         metrics.runs_finished.labels(route=route, outcome=status).inc()

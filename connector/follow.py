@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.budget import TokenBucket
-from connector.core.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, Ending
+from connector.core.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, TIMED_OUT, Ending
 from connector.core.entry import Entry, State
 from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiThrottled, ApiUnavailable, ApiUnreadable
 from connector.core.polling import PollingOptions, delay_ms
 from connector.core.retry import wait_seconds
 from connector.core.run import Run
-from connector.core.run_types import ends_review, is_terminal
+from connector.core.run_types import RUN_TYPES, ends_review, is_terminal
 from connector.core.schedule import Schedule
 from connector.documents import Holding
 from connector.logs import about
@@ -40,6 +40,9 @@ class GetClient(Protocol):
 
     async def get(self, run_type: str, run_id: str) -> Run:
         """One GET."""
+
+    async def cancel(self, run_type: str, run_id: str) -> Run:
+        """Ask the API to end a run."""
 
 
 class Ended(Protocol):
@@ -80,7 +83,9 @@ class Follower:
         *,
         client: GetClient,
         budget: TokenBucket,
+        writes: TokenBucket,
         options: PollingOptions,
+        on_timeout: Literal["wait", "emit", "cancel"],
         review_interval: float,
         at_once: int,
         ended: Ended,
@@ -93,7 +98,9 @@ class Follower:
         Args:
             client: the API.
             budget: our share of the GET category.
+            writes: our share of the WRITE category, for cancels.
             options: when a run wants to be asked about.
+            on_timeout: what happens when ``max_wait_ms`` is over.
             review_interval: seconds between looks at a run that waits for a person.
             at_once: GETs that may be open at once.
             ended: told of runs that ended.
@@ -103,7 +110,9 @@ class Follower:
         """
         self._client = client
         self._budget = budget
+        self._writes = writes
         self._options = options
+        self._on_timeout = on_timeout
         self._review_interval = review_interval
         self._gate = asyncio.Semaphore(at_once)
         self._ended = ended
@@ -195,7 +204,7 @@ class Follower:
             if self._has_ended(followed, run):
                 await self._finish(followed, run)
             else:
-                self._again(followed)
+                await self._again(followed)
 
     def _has_ended(self, followed: Followed, run: Run) -> bool:
         if followed.entry.state is State.REVIEW:
@@ -209,7 +218,7 @@ class Follower:
             about(followed.entry).warning("run_not_found")
             await self._finish(followed, RUN_NOT_FOUND)
         else:
-            self._again(followed)
+            await self._again(followed)
 
     async def _unreadable(self, followed: Followed, error: ApiUnreadable) -> None:
         """Too large, too deep: another look shows the same, and the document must not hang for ever."""
@@ -235,13 +244,32 @@ class Follower:
             about(followed.entry).warning("look_failed", reason=type(error).__name__, status=error.status)
         self._put(followed, now + wait)
 
-    def _again(self, followed: Followed) -> None:
+    async def _again(self, followed: Followed) -> None:
         now = self._clock.monotonic()
         limit = self._options.max_wait_ms
-        if limit is not None and not followed.overdue and (now - followed.since) * 1000 >= limit:
+        waiting = followed.entry.state is not State.REVIEW and limit is not None
+        if waiting and not followed.overdue and (now - followed.since) * 1000 >= (limit or 0):
             followed.overdue = True
-            about(followed.entry).warning("run_overdue", max_wait_ms=limit)
+            about(followed.entry).warning("run_overdue", max_wait_ms=limit, then=self._on_timeout)
+            if self._on_timeout == "emit":
+                await self._finish(followed, TIMED_OUT)
+                return
+            if self._on_timeout == "cancel":
+                await self._cancel(followed)
+                now = self._clock.monotonic()
         self._put(followed, now + self._wish(followed, now))
+
+    async def _cancel(self, followed: Followed) -> None:
+        """Ask the API to end the run; where it cannot or will not, the run is waited for."""
+        entry = followed.entry
+        if not RUN_TYPES[entry.request.run_type].cancellable:
+            return
+        await asyncio.sleep(self._writes.wait(self._clock.monotonic()))
+        self._writes.take(self._clock.monotonic())
+        try:
+            await self._client.cancel(entry.request.run_type, entry.run_id or "")
+        except ApiError as error:
+            about(entry).warning("cancel_refused", status=error.status, code=error.code)
 
     async def _finish(self, followed: Followed, ending: Ending) -> None:
         known = self._by_holding.get(followed.holding, {})

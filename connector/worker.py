@@ -16,7 +16,7 @@ from connector.assembly import Parts, Surroundings, Topics, assemble
 from connector.clock import Clock
 from connector.config import Config
 from connector.journal.watchdog import watch
-from connector.logs import logger
+from connector.logs import logger, register_secret
 from connector.stop_points import StopPoint, nowhere
 
 DRAIN_SECONDS = 16.0
@@ -191,6 +191,7 @@ class Worker:
             key = await asyncio.to_thread(self._read_key)
             if key and key != known:
                 known = key
+                register_secret(key)
                 parts.client.set_api_key(key)
                 parts.pipeline.key_changed()
                 logger.info("api_key_changed")

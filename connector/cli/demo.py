@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -82,7 +82,8 @@ def _latest(progress: Progress) -> Mapping[str, str]:
 
 def _print_results(console: Console, progress: Progress) -> None:
     table = Table("document", "run type", "status", "rev", "topic", "output or reason", title="Decoded results")
-    for result in progress.results:
+    types = list(RUN_TYPES)
+    for result in sorted(progress.results, key=lambda result: types.index(str(result.fields["run_type"]))):
         fields = result.fields
         table.add_row(
             str(fields["document_id"]),
@@ -105,11 +106,22 @@ def _said(result: Result) -> str:
 
 def _essence(output: object) -> object:
     """What a person looks for first in an output."""
+    if isinstance(output, list):  # a workflow's steps
+        return [_essence(step) for step in output]
     if isinstance(output, dict):
+        if "step" in output:
+            return {str(output["step"]["name"]): _essence(_result_of(output))}
         for name in ("value", "chunks", "splits", "filledValues", "type"):
             if name in output:
                 return output[name]
     return output
+
+
+def _result_of(step: dict[str, Any]) -> object:
+    """The output of the run that a step made, or what else it says."""
+    result = step.get("result") or {}
+    runs = [run for run in result.values() if isinstance(run, dict) and "output" in run]
+    return runs[0]["output"] if runs else result
 
 
 def _print_summary(console: Console, progress: Progress, seconds: float) -> None:

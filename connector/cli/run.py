@@ -14,6 +14,7 @@ from connector.adapters.metrics import Metrics
 from connector.assembly import look_at_topics
 from connector.cli.loading import ConfigOption, load_config
 from connector.config import Config
+from connector.core.run_types import status_topics
 from connector.stop_points import VARIABLE, stop_point_of
 from connector.worker import Worker
 
@@ -29,7 +30,10 @@ def run(*, config: ConfigOption = None) -> None:
     settings = load_config(config)
     as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
     logs.configure(settings.log.level, json=as_json)
-    logs.register_secret(settings.extend.api_key.reveal())
+    logs.log_uncaught()
+    for secret in (settings.extend.api_key, settings.kafka.password):
+        if secret is not None:
+            logs.register_secret(secret.reveal())
     asyncio.run(_work(settings))
 
 
@@ -39,7 +43,7 @@ async def _work(config: Config) -> None:
     metrics.prepare(
         routes=[route.name for route in config.core_routes()],
         inputs=sorted({route.topic for route in config.core_routes()}),
-        outputs=list(topics.plan.names()),
+        outputs=status_topics(config.output.prefix),
     )
     worker = Worker(
         config,
@@ -52,9 +56,9 @@ async def _work(config: Config) -> None:
     await worker.run()
 
 
-def _read_key(path: Path | None) -> str | None:
+def _read_key(path: str | None) -> str | None:
     """The API key as the file has it now; None where there is no file, or while it is being replaced."""
     try:
-        return path.read_text(encoding="utf-8").strip() if path is not None else None
+        return Path(path).read_text(encoding="utf-8").strip() if path is not None else None
     except OSError:
         return None

@@ -140,7 +140,7 @@ class Admin(Section):
     host: Text = "0.0.0.0"  # noqa: S104 - in a pod, scrapes and probes come from outside
     """Address to listen on; `127.0.0.1` for this machine only."""
 
-    port: Port = 8080
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port of `/metrics`, `/livez`, `/readyz` and `/status`; 0 takes a free one."""
 
 

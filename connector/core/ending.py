@@ -14,10 +14,12 @@ class OwnEnd:
     Attributes:
         reason: the result's ``failure_reason``; begins with ``CONNECTOR_``.
         message: one sentence for the reader of the topic.
+        outcome: the status as metrics count it and topics are named after it.
     """
 
     reason: str
     message: str
+    outcome: str = "FAILED"
 
 
 Ending = Run | OwnEnd
@@ -30,8 +32,13 @@ RESULT_UNREADABLE = OwnEnd(
     "CONNECTOR_RESULT_UNREADABLE",
     "The API's answer about this run is too large or too deeply nested to be read; the run's id fetches it.",
 )
+TIMED_OUT = OwnEnd(
+    "CONNECTOR_TIMED_OUT",
+    "The run had not ended after follow.max_wait_ms; it goes on at the API and its id fetches what becomes of it.",
+    "TIMED_OUT",
+)
 
 
-def status_of(ending: Ending) -> str:
-    """The status that the result carries."""
-    return ending.status if isinstance(ending, Run) else "FAILED"
+def outcome_name(ending: Ending) -> str:
+    """The API's status, or what stands for it: it names the topic and is counted."""
+    return ending.status if isinstance(ending, Run) else ending.outcome

@@ -22,6 +22,9 @@ REVIEWED = frozenset({"PROCESSED", "REJECTED", "FAILED", "CANCELLED"})
 STATUSES = ("PROCESSED", "FAILED", "CANCELLED", NEEDS_REVIEW, "REJECTED")
 """Terminal statuses with a topic of their own; any other goes to ``<prefix>.other``."""
 
+TIMED_OUT = "TIMED_OUT"
+"""Not the API's: ``follow.max_wait_ms`` is over and ``follow.on_timeout`` is ``emit``."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunType:
@@ -182,14 +185,14 @@ def ends_review(status: str) -> bool:
 
 
 def topic_of(prefix: str, status: str) -> str:
-    """The topic of a terminal status: ``<prefix>.<status>`` in lower case with hyphens, else ``<prefix>.other``."""
-    known = status if status in STATUSES else "OTHER"
+    """``<prefix>.<status>`` in lower case with hyphens for a status with a topic of its own, else ``<prefix>.other``."""
+    known = status if status in (*STATUSES, TIMED_OUT) else "OTHER"
     return f"{prefix}.{known.lower().replace('_', '-')}"
 
 
 def status_topics(prefix: str) -> tuple[str, ...]:
     """Every topic that results can go to."""
-    return (*(topic_of(prefix, status) for status in STATUSES), f"{prefix}.other", f"{prefix}.timed-out")
+    return tuple(topic_of(prefix, status) for status in (*STATUSES, "OTHER", TIMED_OUT))
 
 
 def dead_letter_topic(prefix: str) -> str:

@@ -15,7 +15,7 @@ from connector.adapters.kafka.properties import producer_properties, reader_prop
 from connector.adapters.kafka.reading import AssignedReader
 from connector.adapters.metrics import Metrics
 from connector.assembly import Topics
-from connector.config import Config, load
+from connector.config import Config, parse
 from connector.core.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, status_topics
@@ -84,23 +84,25 @@ def references() -> dict[str, dict[str, object]]:
     return {line["document_id"]: line for line in lines}
 
 
+def no_file(name: str) -> bytes:
+    """The demo's configuration names no files."""
+    raise FileNotFoundError(name)
+
+
 def configuration(bootstrap_servers: str, base_url: str, admin_port: int) -> Config:
     """The demo's configuration, by the same door as everybody's."""
-    return load(
-        None,
+    text = json.dumps(
         {
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-            "EXTEND_BASE_URL": base_url,
-            "EXTEND_API_KEY": "sk_demo",
-            "CONNECTOR__NAME": "demo",
-            "CONNECTOR__KAFKA__PROPERTIES": json.dumps(PROPERTIES),
-            "CONNECTOR__ROUTES": json.dumps({TOPIC: {}}),
-            "CONNECTOR__FOLLOW__REVIEW_INTERVAL": "1s",
-            "CONNECTOR__OUTPUT__PREFIX": TOPIC,
-            "CONNECTOR__ADMIN__HOST": "127.0.0.1",
-            "CONNECTOR__ADMIN__PORT": str(admin_port),
+            "name": "demo",
+            "kafka": {"bootstrap_servers": bootstrap_servers, "properties": dict(PROPERTIES)},
+            "extend": {"base_url": base_url, "limits": dict.fromkeys(("get", "write", "run", "files_per_minute"))},
+            "routes": {TOPIC: {}},
+            "follow": {"review_interval": "1s"},
+            "output": {"prefix": TOPIC},
+            "admin": {"host": "127.0.0.1", "port": admin_port},
         },
     )
+    return parse(text, {"EXTEND_API_KEY": "sk_demo"}, no_file, source="demo").config
 
 
 @asynccontextmanager

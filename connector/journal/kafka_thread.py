@@ -433,12 +433,16 @@ class KafkaThread(Listener):
         self._alarm(partition, reason, _WAYS_OUT[reason])
 
     def _alarm(self, partition: Partition, reason: str, message: str) -> None:
+        self._forget_alarm(partition)
         self._alarms[partition] = reason
         self._metrics.stopped_partitions.labels(**_labels(partition), reason=reason).set(1)
         logger.error("partition_stopped", partition=str(partition), reason=reason, message=message)
 
     def _forget_figures(self, partition: Partition) -> None:
         self._metrics.consumer_lag_records.remove(**_labels(partition))
+        self._forget_alarm(partition)
+
+    def _forget_alarm(self, partition: Partition) -> None:
         reason = self._alarms.pop(partition, None)
         if reason is not None:
             self._metrics.stopped_partitions.remove(**_labels(partition), reason=reason)

@@ -339,8 +339,8 @@ class Restorer(Generic[ReaderT, ClusterT]):
         topic_id: str,
         restored: Restored | JournalError,
     ) -> None:
+        outcome = self._outcome(partition, committed, topic_id, restored)  # may raise: then the job must be left
         job = self._jobs.pop(partition)
-        outcome = self._outcome(partition, committed, topic_id, restored)
         seconds = self._monotonic() - job.since
         self._metrics.restore_seconds.observe(seconds)
         if isinstance(outcome, Found):
