@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -108,7 +107,7 @@ def _is_text(info: FieldInfo) -> bool:
 
 
 def _holds_text(annotation: Any) -> bool:  # noqa: ANN401 - as above
-    if annotation is str or annotation is pathlib.Path:
+    if annotation is str:
         return True
     if get_origin(annotation) is Literal:
         return any(isinstance(value, str) for value in get_args(annotation))

@@ -27,7 +27,10 @@ Routes = Annotated[Mapping[Name, Route], Field(min_length=1)]
 
 
 class Config(Section):
-    """The whole configuration. Made by ``load``; in tests also directly, durations in seconds, sizes in bytes."""
+    """The whole configuration.
+
+    Made by ``load``; in tests also directly, with durations in seconds and sizes in bytes.
+    """
 
     name: Name = "extend-connector"
     """Consumer group, journal and signals topics, and the first part of every tag. It must not change later."""

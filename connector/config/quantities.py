@@ -101,6 +101,7 @@ class Quantity:
         units = "|".join(self.units)
         return {
             "type": "string",
+            "x-quantity": self.noun,
             "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$",
             "examples": [self.example],
         }

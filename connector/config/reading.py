@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path as FileSystemPath
@@ -32,7 +32,7 @@ class Parsed:
 
     Attributes:
         config: the configuration.
-        origins: where each value comes from; what is not here is a default.
+        origins: where each written value comes from; what is not here is a default.
         warnings: what a person should know.
     """
 
@@ -100,7 +100,8 @@ def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, sou
         *(settings.problem(finding.path, finding.message) for finding in warnings_of(config)),
         *_plain_secrets(settings, config),
     ]
-    return Parsed(config, settings.origins, tuple(_in_order(warnings)))
+    origins = {path: origin for path in _leaves((), settings.values) if (origin := settings.origin(path))}
+    return Parsed(config, origins, tuple(_in_order(warnings)))
 
 
 def _take_file(settings: Settings, text: str | None, source: str) -> bool:
@@ -202,6 +203,14 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     return sorted(
         dict.fromkeys(problems), key=lambda problem: (problem.line is None, problem.line or 0, problem.source)
     )
+
+
+def _leaves(path: Path, value: object) -> Iterator[Path]:
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from _leaves((*path, name), item)
+    else:
+        yield path
 
 
 def _text_of(file: FileSystemPath) -> str:

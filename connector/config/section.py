@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from connector.config.frozen import freeze, thaw
 
@@ -50,10 +49,6 @@ def _present(text: str) -> str:
     return text
 
 
-def _path(value: object) -> object:
-    return Path(_present(value)) if isinstance(value, str) else value
-
-
 def _mapping(value: object) -> object:
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
         raise ValueError("must be a mapping")
@@ -66,7 +61,7 @@ Name = Annotated[str, AfterValidator(_named)]
 Text = Annotated[str, AfterValidator(_present)]
 """One line that is not empty."""
 
-FilePath = Annotated[Path, BeforeValidator(_path)]
+FilePath = Annotated[str, AfterValidator(_present)]
 """Path of a file; relative ones start at the working directory."""
 
 FreeMapping = Annotated[
