@@ -118,6 +118,11 @@ class FakeApi:
             raise show
         return Run(id=run_id, run_type=run_type, status=show, output=b'{"total":1.50}', credits=2.0)
 
+    async def cancel(self, run_type: str, run_id: str) -> Run:
+        self.events.append(("cancel", run_id))
+        await asyncio.sleep(self.get_seconds)
+        return Run(id=run_id, run_type=run_type, status="CANCELLING")
+
     def _posted(self, run_type: str, body: bytes) -> Post:
         tag = json.loads(body)["metadata"]["kafka_connector"]["tag"]
         post = Post(len(self.posts) + 1, tag, run_type, body, asyncio.get_running_loop().time())

@@ -135,7 +135,9 @@ class World:
         self.follower = Follower(
             client=self.api,
             budget=TokenBucket(None),
+            writes=TokenBucket(None),
             options=options.polling,
+            on_timeout="wait",
             review_interval=60.0,
             at_once=32,
             ended=self._ended,
