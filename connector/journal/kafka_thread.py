@@ -27,6 +27,8 @@ MOST_RECORDS = 500
 """Records taken by one poll."""
 REVOKE_SECONDS = 20.0
 """How long a revocation may wait for open POSTs; start.deadline is shorter."""
+FAREWELL_SECONDS = 1.0
+"""The same once the process leaves: open POSTs were waited for before, or shall not be."""
 REPORT_SECONDS = 1.0
 
 
@@ -340,7 +342,7 @@ class KafkaThread(Listener):
                 assignment.phase = Phase.SETTLING
         numbers = [(p, a.number) for p, a in going.items() if a.phase is Phase.SETTLING]
         self._tell(lambda side: side.revoking(numbers))
-        deadline = self._monotonic() + REVOKE_SECONDS
+        deadline = self._monotonic() + (FAREWELL_SECONDS if self._stopping else REVOKE_SECONDS)
         while self._unsettled(numbers) and self._monotonic() < deadline:
             self._beat()
             self._ready_producer()
