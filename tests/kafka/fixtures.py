@@ -107,7 +107,7 @@ def three_node_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka
 @pytest.fixture
 def unique_name(request: pytest.FixtureRequest) -> UniqueName:
     """A function that makes ``<what>`` unique in the cluster, and readable in its log."""
-    test = request.node.name.partition("[")[0].removeprefix("test_")[:60]
+    test = request.node.name.partition("[")[0].removeprefix("test_")[:30]
     random = uuid4().hex[:8]
     return lambda what: f"{what}-{test}-{random}".replace("_", "-")
 
