@@ -48,9 +48,11 @@ lock: ## solve the dependencies again and write requirements/*.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group lock -o requirements/lock.txt
 
-schemas: .venv/.installed ## write the JSON Schema of the configuration again
-	$(RUN) connector check --schema > schemas/configuration.schema.json.new
-	mv schemas/configuration.schema.json.new schemas/configuration.schema.json
+schemas: .venv/.installed ## write the reference and the JSON Schema of the configuration again
+	$(RUN) connector check --schema > docs/connector.schema.json.new
+	mv docs/connector.schema.json.new docs/connector.schema.json
+	$(RUN) connector check --reference > docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
 
 clean: ## remove everything that the other targets made
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

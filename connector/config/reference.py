@@ -58,7 +58,7 @@ def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:
 def json_schema() -> str:
     """The JSON Schema of the file, as it is committed."""
     schema = Config.model_json_schema(schema_generator=_FileSchema)
-    head = {"$schema": _FileSchema.schema_dialect, "title": "extend-connector", "description": Config.__doc__}
+    head = {"$schema": _FileSchema.schema_dialect, "title": "extend-connector", "description": _summary(Config)}
     return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -112,7 +112,7 @@ def _table(title: str, section: type[Section], path: Path) -> str:
     lines = [
         f"### {title}",
         "",
-        (section.__doc__ or "").strip(),
+        _summary(section),
         "",
         "| key | type | default | meaning |",
         "|---|---|---|---|",
@@ -173,6 +173,10 @@ def _text(value: object) -> str:
 def _plain(value: object) -> object:
     """30000 and not 30000.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _summary(section: type[Section]) -> str:
+    return (section.__doc__ or "").strip().partition("\n")[0]
 
 
 def _one_line(description: str | None) -> str:
