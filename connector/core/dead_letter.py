@@ -58,9 +58,7 @@ def dead_letter(  # noqa: PLR0917 - the record's own parts, in their order
         reasons += _left_out("value", record_value)
         letter = OutRecord(topic, record_key, None, headers + reasons)
     if letter.wire_size > max_bytes and headers:
-        reasons += _left_out(
-            "headers", b"".join(name.encode() + (content or b"") for name, content in headers)
-        )
+        reasons += _left_out("headers", b"".join(name.encode() + (content or b"") for name, content in headers))
         letter = OutRecord(topic, record_key, None, reasons)
     if letter.wire_size > max_bytes and record_key is not None:
         letter = OutRecord(topic, None, None, reasons + _left_out("key", record_key))
@@ -76,9 +74,7 @@ def header_text(text: str) -> bytes:
     return line.encode("utf-8", "replace")
 
 
-def _reasons(
-    partition: Partition, offset: int, error: RecordRejected, connector: str
-) -> Iterator[tuple[str, bytes]]:
+def _reasons(partition: Partition, offset: int, error: RecordRejected, connector: str) -> Iterator[tuple[str, bytes]]:
     yield f"{CONNECT}topic", partition.topic.encode()
     yield f"{CONNECT}partition", str(partition.number).encode()
     yield f"{CONNECT}offset", str(offset).encode()

@@ -306,9 +306,7 @@ def _extra_fields(fields: FieldReader) -> Mapping[str, object]:
     found: dict[str, object] = {}
     for name, kind in EXTRA_FIELDS.items():
         if fields.has(name) and inner.has(name):
-            reject(
-                Reason.BAD_FIELD, f"{name} is given twice: beside fields and inside", path=inner.path(name)
-            )
+            reject(Reason.BAD_FIELD, f"{name} is given twice: beside fields and inside", path=inner.path(name))
         source = fields if fields.has(name) else inner
         if source.has(name):
             found[name] = source.mapping(name) if kind is dict else source.sequence(name)

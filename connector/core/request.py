@@ -108,9 +108,7 @@ def _merge(reference: Reference, route: Route) -> _Order:
     inherited = (
         {}
         if own_processor
-        else {
-            key: value for key, value in route.fields.items() if not own_run or key in run_type.extra_fields
-        }
+        else {key: value for key, value in route.fields.items() if not own_run or key in run_type.extra_fields}
     )
     order = _Order(
         run_type=run_type,
@@ -178,9 +176,7 @@ def _check_files(reference: Reference, order: _Order) -> None:
 def _check_package(files: Sequence[File], order: _Order) -> None:
     run_type = order.run_type
     if run_type.package_field is None:
-        reject(
-            Reason.FILE_FORM, f"{run_type.name} runs take one file and no package", path="files", stage=_STAGE
-        )
+        reject(Reason.FILE_FORM, f"{run_type.name} runs take one file and no package", path="files", stage=_STAGE)
     if len(files) < run_type.package_min:
         _refuse(f"a package of {run_type.name} has at least {run_type.package_min} files", "files")
     if "outputs" in order.fields:

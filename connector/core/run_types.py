@@ -185,7 +185,7 @@ def ends_review(status: str) -> bool:
 
 
 def topic_of(prefix: str, status: str) -> str:
-    """``<prefix>.<status>`` in lower case with hyphens for a status with a topic of its own, else ``<prefix>.other``."""
+    """``<prefix>.<status>`` in lower case with hyphens where a status has its own topic, else ``<prefix>.other``."""
     known = status if status in (*STATUSES, TIMED_OUT) else "OTHER"
     return f"{prefix}.{known.lower().replace('_', '-')}"
 

@@ -87,9 +87,7 @@ def test_a_missing_topic_is_named(troubles: Troubles) -> None:
 
 
 def test_a_property_that_librdkafka_refuses_is_a_configuration_error(troubles: Troubles) -> None:
-    error = troubles.explain(
-        KafkaError(KafkaError._INVALID_ARG, 'No such property: "x"'), "Describe", "cluster"
-    )
+    error = troubles.explain(KafkaError(KafkaError._INVALID_ARG, 'No such property: "x"'), "Describe", "cluster")
     assert isinstance(error, ConfigurationError)
     assert error.problems[0].path == "kafka.properties"
 

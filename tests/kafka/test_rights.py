@@ -26,7 +26,8 @@ from connector.core.errors import TopicError
 from connector.core.record import OutRecord, Partition
 from connector.core.topics import TopicSpec
 from tests.kafka.jars import cache_folder, fetch_jars, read_lock
-from tests.kafka.node import HOST, Node, free_ports
+from tests.kafka.node import Node, node_ports
+from tests.ports import HOST
 
 pytestmark = pytest.mark.kafka
 
@@ -65,7 +66,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address at which users log in; without a login everything is allowed, for the broker itself."""
     jars = cache_folder()
     fetch_jars(read_lock(), jars)
-    own, extra = free_ports(2)
+    own, extra = node_ports(2)
     address = f"{HOST}:{extra.client}"
     login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="right-canary";'
     more = {
