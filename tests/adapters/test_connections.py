@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from connector.adapters.connections import ConnectionPool
+from connector.adapters.connections import RENEW_AFTER, ConnectionPool
 from connector.adapters.exchange import Exchange, Outcome, TakenBack
 from connector.core.answer import Answer
 from connector.core.errors import ApiThrottled, ApiUnavailable, NotSent
@@ -110,7 +110,7 @@ async def run_one(pool: ConnectionPool[Transport], work: asyncio.Future[Outcome]
     return one
 
 
-async def test_an_abandoned_request_has_its_connections_replaced_at_once_and_closed_after_its_neighbours() -> None:
+async def test_an_abandoned_request_has_its_connection_replaced_at_once_and_its_neighbours_go_on() -> None:
     made: list[Transport] = []
     pool = ConnectionPool(2, lambda _: Transport(made), lambda: 0.0, 0.0)
     loop = asyncio.get_running_loop()
@@ -119,16 +119,36 @@ async def test_an_abandoned_request_has_its_connections_replaced_at_once_and_clo
     hanging = await run_one(pool, hangs, 0.02)
     neighbour = await run_one(pool, works)
     assert type(await hanging.wait()) is ApiUnavailable
-    assert [each.closed for each in made] == [0, 0], "replaced, and its neighbour goes on"
+    await asyncio.sleep(0.01)
+    assert [each.closed for each in made] == [1, 0, 0]
     works.set_result(Answer(200))
     assert await neighbour.wait() == Answer(200)
     await asyncio.sleep(0.01)
-    assert [each.closed for each in made] == [1, 0]
     assert (pool.gate._value, pool.waited_for) == (2, 0)
     hangs.set_result(Answer(200))
     await asyncio.sleep(0.01)
     await pool.aclose()
-    assert [each.closed for each in made] == [1, 1], "each once"
+    assert [each.closed for each in made] == [1, 1, 1], "each once"
+
+
+async def test_an_old_connection_is_replaced_and_closed_after_its_request() -> None:
+    made: list[Transport] = []
+    now = 0.0
+    pool = ConnectionPool(2, lambda _: Transport(made), lambda: now, 0.0)
+    first: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    second: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    running = await run_one(pool, first)
+    now = RENEW_AFTER + 1
+    other = await run_one(pool, second)
+    await asyncio.sleep(0.01)
+    assert [each.closed for each in made] == [0, 1, 0, 0], "the idle one is closed, the other's request goes on"
+    first.set_result(Answer(200))
+    second.set_result(Answer(200))
+    assert [await each.wait() for each in (running, other)] == [Answer(200), Answer(200)]
+    await asyncio.sleep(0.01)
+    assert [each.closed for each in made] == [1, 1, 0, 0]
+    await pool.aclose()
+    assert [each.closed for each in made] == [1, 1, 1, 1], "each once"
 
 
 async def test_an_unforeseen_error_is_an_end_too() -> None:
@@ -152,7 +172,7 @@ async def test_an_unforeseen_error_is_an_end_too() -> None:
 
 async def test_a_pool_that_lost_a_slot_is_replaced() -> None:
     made: list[Transport] = []
-    pool = ConnectionPool(25, lambda _: Transport(made), lambda: 0.0, 0.0)
+    pool = ConnectionPool(3, lambda _: Transport(made), lambda: 0.0, 0.0)
     assert len(made) == 3
     pool.renew(made[1])
     pool.renew(made[1])
