@@ -22,7 +22,7 @@ from connector.demo.stage import Progress, Result, Stage, open_stage
 
 LIMIT_SECONDS = 55.0
 REFRESH_SECONDS = 0.25
-_OUTPUT_CHARS = 88
+_OUTPUT_CHARS = 200
 
 
 def demo(
@@ -81,7 +81,10 @@ def _latest(progress: Progress) -> Mapping[str, str]:
 
 
 def _print_results(console: Console, progress: Progress) -> None:
-    table = Table("document", "run type", "status", "rev", "topic", "output or reason", title="Decoded results")
+    table = Table(title="Decoded results", expand=console.is_terminal)
+    for name, width in (("document", 22), ("run type", 8), ("status", 12), ("rev", 3)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("output or reason", no_wrap=True, overflow="ellipsis", ratio=1)
     types = list(RUN_TYPES)
     for result in sorted(progress.results, key=lambda result: types.index(str(result.fields["run_type"]))):
         fields = result.fields
@@ -90,7 +93,6 @@ def _print_results(console: Console, progress: Progress) -> None:
             str(fields["run_type"]),
             str(fields["status"]),
             str(fields["revision"]),
-            result.topic,
             _said(result),
         )
     console.print(table)
@@ -100,8 +102,7 @@ def _said(result: Result) -> str:
     reason, output = result.fields["failure_reason"], result.fields["output"]
     if reason:
         return str(reason)
-    text = json.dumps(_essence(json.loads(str(output))), ensure_ascii=False) if output else "-"
-    return text if len(text) <= _OUTPUT_CHARS else text[: _OUTPUT_CHARS - 1] + "…"
+    return json.dumps(_essence(json.loads(str(output))), ensure_ascii=False)[:_OUTPUT_CHARS] if output else "-"
 
 
 def _essence(output: object) -> object:
