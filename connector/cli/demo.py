@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -23,6 +24,7 @@ from connector.demo.stage import Progress, Result, Stage, open_stage
 LIMIT_SECONDS = 55.0
 REFRESH_SECONDS = 0.25
 _OUTPUT_CHARS = 200
+_COLUMNS = {"document": 22, "run type": 8, "status": 12, "rev": 3}
 
 
 def demo(
@@ -81,10 +83,10 @@ def _latest(progress: Progress) -> Mapping[str, str]:
 
 
 def _print_results(console: Console, progress: Progress) -> None:
-    table = Table(title="Decoded results", expand=console.is_terminal)
-    for name, width in (("document", 22), ("run type", 8), ("status", 12), ("rev", 3)):
-        table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("output or reason", no_wrap=True, overflow="ellipsis", ratio=1)
+    table = Table(title="Decoded results", box=box.SIMPLE_HEAD)
+    for name, width in _COLUMNS.items():
+        table.add_column(name, no_wrap=True, width=width)
+    table.add_column("output or reason", no_wrap=True, width=max(20, console.width - sum(_COLUMNS.values()) - 12))
     types = list(RUN_TYPES)
     for result in sorted(progress.results, key=lambda result: types.index(str(result.fields["run_type"]))):
         fields = result.fields
