@@ -137,7 +137,9 @@ class Holding:
 
     def oldest_started_ms(self) -> int | None:
         """When the oldest run that is followed was started."""
-        return next((e.started_ms for e in self._open.values() if e.state is State.STARTED), None)
+        # Not simply the first: a document that waited long for its start stands before runs that are older.
+        started = (entry.started_ms for entry in self._open.values() if entry.state is State.STARTED)
+        return min((ms for ms in started if ms is not None), default=None)
 
     def _uncount(self, entry: Entry) -> None:
         self.states[entry.state] -= 1

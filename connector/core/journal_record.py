@@ -181,13 +181,13 @@ class JournalCodec:
 
     def _mark(self, partition: Partition, value: bytes) -> Mark:
         datum = self._decode(f"the mark of {partition}", value)
-        return Mark(
-            self._name,
-            partition,
-            str(datum["topic_id"]),
-            int(str(datum["next_offset"])),
-            str(datum["fingerprint"]),
-        )
+        topic_id, offset, fingerprint = datum["topic_id"], datum["next_offset"], datum["fingerprint"]
+        if not (isinstance(topic_id, str) and isinstance(offset, int) and isinstance(fingerprint, str)):
+            raise JournalError(
+                f"The mark of {partition} in the journal lacks its topic id, its offset or its fingerprint. It is "
+                "damaged; see docs/operations.md.",
+            )
+        return Mark(self._name, partition, topic_id, offset, fingerprint)
 
     def _entry(self, tag: Tag, value: bytes) -> Entry:
         datum = self._decode(str(tag), value)

@@ -1,7 +1,8 @@
-"""The gate: outages cost a bounded number of unclear starts, and there is no state in which nothing ever starts again."""
+"""The gate: an outage costs a bounded number of unclear starts, and there is no state without a way out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import inf
 
@@ -84,14 +85,15 @@ def test_a_trial_that_ends_unclear_needs_another_probe() -> None:
 
 def test_late_outcomes_of_earlier_posts_do_not_close_it() -> None:
     gate = opened()
-    for late in (
-        lambda: gate.answered(),
+    outcomes: list[Callable[[], None]] = [
+        gate.answered,
         lambda: gate.unclear(0.5),
-        lambda: gate.never_sent(),
+        gate.never_sent,
         lambda: gate.refused(0.5, 0.0, 0.5, answered=True),
         lambda: gate.refused(0.5, 0.0, 0.5, answered=False),
-    ):
-        late()
+    ]
+    for ended_late in outcomes:
+        ended_late()
         assert gate.reason == "unclear"
         assert gate.decide(0.6).permit is Permit.WAIT
         assert gate.decide(1.0).permit is Permit.PROBE
@@ -148,7 +150,7 @@ def test_our_own_backoff_grows_to_a_minute_and_is_forgotten_after_an_answer(u: f
         until = gate.decide(now).until
         waits.append(until - now)
         now = until
-    assert waits == sorted(waits)
+    assert all(later > earlier - 1e-6 for earlier, later in pairwise(waits))
     assert 0.375 <= waits[0] <= 0.625
     assert 45.0 <= waits[-1] <= 75.0
     gate.answered()
@@ -305,7 +307,7 @@ class AnyOrder(RuleBasedStateMachine):
         if decision.permit is Permit.WAIT:
             assert decision.until > self.now
             assert decision.until < inf or self.trial or self.probing
-        if decision.permit is not Permit.START:
+        if decision.permit is not Permit.START and not self.trial:
             assert decision.reason
 
     def teardown(self) -> None:
