@@ -86,7 +86,7 @@ def _print_results(console: Console, progress: Progress) -> None:
     table = Table(title="Decoded results", box=box.SIMPLE_HEAD)
     for name, width in _COLUMNS.items():
         table.add_column(name, no_wrap=True, width=width)
-    table.add_column("output or reason", no_wrap=True, width=max(20, console.width - sum(_COLUMNS.values()) - 12))
+    table.add_column("output or reason", no_wrap=True, width=max(20, console.width - sum(_COLUMNS.values()) - 16))
     types = list(RUN_TYPES)
     for result in sorted(progress.results, key=lambda result: types.index(str(result.fields["run_type"]))):
         fields = result.fields
