@@ -2,13 +2,13 @@
 
 State by state (design 3): ``intent`` a POST may be on its way; ``ready`` accepted, certainly no run; ``started`` the
 run is known; ``review`` its NEEDS_REVIEW is out and a person has not decided; ``parked`` an unclear start. A
-tombstone means done. Until ``started`` an entry holds the original record and the resolved request, so that a changed
+tombstone means done. What a document says is left out of every ``repr``. Until ``started`` an entry holds the original record and the resolved request, so that a changed
 route cannot buy another run; afterwards only what the result needs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from connector.core.record import Headers, Partition, Record
@@ -42,12 +42,12 @@ class Request:
 
     run_type: str
     route: str
-    body: bytes
+    body: bytes = field(repr=False)
     processor_id: str | None = None
     document_id: str | None = None
-    metadata: str | None = None
+    metadata: str | None = field(default=None, repr=False)
     file_id: str | None = None
-    file_name: str | None = None
+    file_name: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class Entry:
     tag: Tag
     state: State
     request: Request
-    key: bytes | None
-    headers: Headers
-    value: bytes | None
+    key: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+    value: bytes | None = field(repr=False)
     source_timestamp: int | None
     accepted_ms: int
     nonce: str | None = None

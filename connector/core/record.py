@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -33,9 +33,9 @@ class Record:
 
     partition: Partition
     offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(default=(), repr=False)
     timestamp: int | None = None
 
     @property
@@ -62,9 +62,9 @@ class OutRecord:
     """
 
     topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(default=(), repr=False)
     partition: int | None = None
 
     @property
