@@ -2,8 +2,9 @@
 
 State by state (design 3): ``intent`` a POST may be on its way; ``ready`` accepted, certainly no run; ``started`` the
 run is known; ``review`` its NEEDS_REVIEW is out and a person has not decided; ``parked`` an unclear start. A
-tombstone means done. What a document says is left out of every ``repr``. Until ``started`` an entry holds the original record and the resolved request, so that a changed
-route cannot buy another run; afterwards only what the result needs.
+tombstone means done. Until ``started`` an entry holds the original record and the resolved request, so that a changed
+route cannot buy another run; afterwards only what the result needs. What a document says is left out of every
+``repr``: an entry in a stack trace must not tell it.
 """
 
 from __future__ import annotations
