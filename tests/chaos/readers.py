@@ -88,6 +88,7 @@ def read_committed(bootstrap_servers: str, topics: Iterable[str], within: float 
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # the end is told with the answer to a fetch at the end
             "auto.offset.reset": "error",
             "log_level": 0,
         },
