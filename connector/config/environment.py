@@ -57,7 +57,8 @@ class Settings:
         for length in range(len(path), 0, -1):
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
-        return None
+        # A mapping that only variables have made stands where the first of them comes from.
+        return next((origin for known, origin in self.origins.items() if known[: len(path)] == path), None)
 
     def rank(self, path: Path) -> int:
         """The highest rank of what stands under a path."""
@@ -73,7 +74,7 @@ class Settings:
         return found
 
     def put(self, path: Path, value: object, origin: Origin) -> None:
-        """Set a value; mappings are merged key by key. What stands in the way stays, and validation names it."""
+        """Set a value; mappings are merged key by key. What is no mapping and stands in the way stays."""
         if isinstance(value, dict) and value and isinstance(self.get(path), dict):
             for name, item in value.items():
                 self.put((*path, name), item, origin)
@@ -84,6 +85,8 @@ class Settings:
             if inner is None:
                 inner = at[name] = {}
             if not isinstance(inner, dict):
+                message = "stands below a key that has a value of its own"
+                self.problems.append(Problem(dotted(path), message, origin.line, origin.source))
                 return
             at = inner
         at[path[-1]] = value
@@ -97,14 +100,14 @@ class Settings:
         if isinstance(parent, dict):
             parent.pop(path[-1], None)
 
-    def wrong(self, path: Path, message: str) -> None:
-        """Note a problem of a path."""
+    def wrong(self, path: Path, message: str, because: tuple[Path, ...] = ()) -> None:
+        """Note a problem of a path; where that is a default, its place is that of a key that it depends on."""
         self.wrong_paths.add(path)
-        self.problems.append(self.problem(path, message))
+        self.problems.append(self.problem(path, message, because))
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: Path, message: str, because: tuple[Path, ...] = ()) -> Problem:
         """A problem with its place."""
-        origin = self.origin(path)
+        origin = next((found for each in (path, *because) if (found := self.origin(each))), None)
         name = dotted(tuple(shown(part) for part in path))
         return Problem(name, message, origin.line, origin.source) if origin else Problem(name, message)
 

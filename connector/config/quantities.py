@@ -67,8 +67,7 @@ class Quantity:
         if unit not in self.units:
             reason = f"has a unit that a {self.noun} does not have" if unit else "needs a unit"
             raise ValueError(f"{reason} ({', '.join(self.units)}), for example {self.example}")
-        # Rounded, because 20 * 0.001 is not 0.02 in floating point.
-        return round(float(digits) * self.units[unit], 9)
+        return _product(float(digits), self.units[unit])
 
     def bounds(self) -> str:
         """``from 1s to 10m``, or ``at least 1s``."""
@@ -79,11 +78,11 @@ class Quantity:
     def show(self, value: float) -> str:
         """The shortest exact way to write it with a unit."""
         for unit, factor in sorted(self.units.items(), key=lambda pair: -pair[1]):
-            count = round(value / factor, 9)
-            if count >= 1 and count == int(count):
-                return f"{int(count)}{unit}"
+            count = round(value / factor)
+            if count >= 1 and _product(count, factor) == value:
+                return f"{count}{unit}"
         smallest = min(self.units, key=self.units.__getitem__)
-        return f"{round(value / self.units[smallest], 6):g}{smallest}"
+        return f"{value / self.units[smallest]:.6f}".rstrip("0").rstrip(".") + smallest
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Reads through ``parse``, shows through ``show``."""
@@ -105,6 +104,11 @@ class Quantity:
             "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*({units})\s*$",
             "examples": [self.example],
         }
+
+
+def _product(count: float, factor: float) -> float:
+    """Rounded, because 3 * 0.001 is not 0.003 in floating point."""
+    return round(count * factor, 9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,8 +96,8 @@ def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, sou
     if settings.problems or config is None:
         raise ConfigurationError(_in_order(settings.problems))
     warnings = [
-        *(settings.problem(path, message) for path, message in unused),
-        *(settings.problem(finding.path, finding.message) for finding in warnings_of(config)),
+        *unused,
+        *(settings.problem(finding.path, finding.message, finding.because) for finding in warnings_of(config)),
         *_plain_secrets(settings, config),
     ]
     origins = {path: origin for path in _leaves((), settings.values) if (origin := settings.origin(path))}
@@ -163,7 +163,7 @@ def _take_out(values: dict[str, object], path: Path) -> None:
 def _apply_rules(settings: Settings, config: Config) -> None:
     for finding in problems_of(config):
         if not _doubtful(finding, settings.wrong_paths):
-            settings.wrong(finding.path, finding.message)
+            settings.wrong(finding.path, finding.message, finding.because)
 
 
 def _doubtful(finding: Finding, wrong: Iterable[Path]) -> bool:

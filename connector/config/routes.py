@@ -40,6 +40,10 @@ def _metadata(value: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def _fields(value: Mapping[str, object]) -> Mapping[str, object]:
+    for name in _SECRET_FIELDS & value.keys():
+        if not isinstance(value[name], Mapping):
+            message = f"holds {name} that are no mapping of names to secrets"
+            raise ValueError(message)  # noqa: TRY004 - pydantic collects ValueErrors only
     return ReadOnly(
         {
             name: Veiled(item) if name in _SECRET_FIELDS and isinstance(item, Mapping) else item

@@ -8,6 +8,7 @@ from connector.config.environment import Origin, Settings
 from connector.config.keys import SECRETS, Path, dotted
 from connector.config.nearest import shown
 from connector.config.secret import Secret
+from connector.core.errors import Problem
 
 ReadFile = Callable[[str], bytes]
 """Reads a file; raises OSError."""
@@ -37,11 +38,11 @@ def read_secret(text: str, *, visible_ascii: bool = False) -> Secret:
     return Secret(secret)
 
 
-def settle_alternatives(settings: Settings) -> list[tuple[Path, str]]:
+def settle_alternatives(settings: Settings) -> list[Problem]:
     """Keep one of two keys that exclude each other: the one from the place that counts more.
 
     Returns:
-        Path and sentence of what is not used.
+        What is not used, each with its place.
     """
     unused = []
     pairs = [*((key, beside) for key, (beside, _) in SECRETS.items()), (("extend", "plan"), ("extend", "limits"))]
@@ -54,7 +55,9 @@ def settle_alternatives(settings: Settings) -> list[tuple[Path, str]]:
             settings.drop(other)
             continue
         winner, loser = (one, other) if ranks[0] > ranks[1] else (other, one)
-        unused.append((loser, f"is not used: {dotted(winner)} comes from the environment and counts more"))
+        unused.append(
+            settings.problem(loser, f"is not used: {dotted(winner)} comes from the environment and counts more")
+        )
         settings.drop(loser)
     return unused
 
@@ -79,6 +82,8 @@ def take_secrets(settings: Settings, read_file: ReadFile) -> None:
 def _take(settings: Settings, key: Path, path: Path, given: object, text_of: Callable[[str], str]) -> None:
     """Read one value or a list of them; what is no text is left to validation."""
     several = isinstance(given, list)
+    if several != (key == ("webhook", "secrets")):
+        return
     found: list[Secret] = []
     for index, item in enumerate(given if isinstance(given, list) else [given]):
         place = (*path, str(index)) if several and path != key else path

@@ -21,7 +21,8 @@ MAX_DEPTH = 40
 Path = tuple[str, ...]
 """Keys from the top; an index of a list stands as its digits."""
 
-_QUOTED = re.compile(r"(['\"])(?!<).{2,}\1", re.DOTALL)
+_QUOTED = re.compile(r"'(<[a-z ]*>|\\?.|\\x..)'|'[^']*'|\"[^\"]*\"")
+"""What PyYAML quotes: a token or one character (group 1), or a piece of the text."""
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -108,7 +109,10 @@ def read_yaml(text: str, source: str) -> Tree:
 
 def _syntax(error: yaml.MarkedYAMLError, source: str) -> Problem:
     """The sentence of PyYAML without what it quotes: that may be a part of a secret."""
-    reason = _QUOTED.sub("what stands there", error.problem or error.context or "something else was expected")
+    reason = _QUOTED.sub(
+        lambda found: found[0] if found[1] else "what stands there",
+        error.problem or error.context or "something else was expected",
+    )
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem("", f"is no YAML: {reason}", source=source)
