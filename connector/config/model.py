@@ -10,8 +10,10 @@ from pydantic import Field, PlainValidator, model_validator
 from connector.config.extend import Extend
 from connector.config.kafka import Kafka
 from connector.config.routes import Route
+from connector.config.secret import Secret
 from connector.config.section import Name, Section
 from connector.config.sections import Admin, Follow, Input, Log, Output, Start, Webhook
+from connector.core.redaction import names_a_secret
 from connector.core.route import Route as CoreRoute
 
 
@@ -79,6 +81,20 @@ class Config(Section):
         if not self.output.prefix:
             object.__setattr__(self, "output", self.output.model_copy(update={"prefix": self.name}))
         return self
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Every secret that is known, for whoever has to keep them out of sight."""
+        found = [self.extend.api_key, *self.webhook.secrets]
+        if self.kafka.password is not None:
+            found.append(self.kafka.password)
+        veiled = [self.kafka.properties, *(route.fields.get("secrets", {}) for route in self.routes.values())]
+        for values in veiled:
+            found += [
+                Secret(value)
+                for name, value in values.items()
+                if isinstance(value, str) and (values is not self.kafka.properties or names_a_secret(name))
+            ]
+        return tuple(secret for secret in found if secret.reveal())
 
     def core_routes(self) -> tuple[CoreRoute, ...]:
         """The routes as the core knows them, in their order."""

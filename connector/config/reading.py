@@ -64,10 +64,8 @@ def load(path: FileSystemPath | None, environ: Mapping[str, str]) -> Config:
 
 def examine(path: FileSystemPath | None, environ: Mapping[str, str]) -> Parsed:
     """As ``load``, with where every value comes from, and warnings."""
-    file = path if path is not None else DEFAULT_FILE
-    text = None
-    if path is not None or file.exists():
-        text = _text_of(file)
+    file = path or DEFAULT_FILE
+    text = _text_of(file, required=path is not None)
     return parse(text, environ, _read_bytes, source=str(file))
 
 
@@ -213,10 +211,12 @@ def _leaves(path: Path, value: object) -> Iterator[Path]:
         yield path
 
 
-def _text_of(file: FileSystemPath) -> str:
+def _text_of(file: FileSystemPath, *, required: bool) -> str | None:
     try:
         content = _read_bytes(str(file))
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not required:
+            return None
         reason = (error.strerror or "unknown reason").lower()
         raise ConfigurationError([Problem("", f"cannot be read: {reason}", source=str(file))]) from None
     try:

@@ -7,6 +7,7 @@ these has turned a setting into something else in somebody's deployment.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ from connector.core.errors import Problem
 
 MAX_CHARS = 1_000_000
 MAX_DEPTH = 40
+
+MAX_INTEGER = 2**63
+"""JSON numbers beyond are not safe with every reader."""
 
 Path = tuple[str, ...]
 """Keys from the top; an index of a list stands as its digits."""
@@ -149,7 +153,7 @@ class _Builder:
             if not isinstance(key, yaml.ScalarNode):
                 self._wrong(key, path, "has a key that is no text")
                 continue
-            name, place = key.value, (*path, key.value)
+            name, place = key.value.encode(errors="replace").decode(), (*path, key.value)
             if name in found:
                 first = self._tree.lines[place]
                 self._wrong(key, place, f"stands here twice, first in line {first}")
@@ -163,18 +167,26 @@ class _Builder:
         try:
             match node.tag.removeprefix(_TAG):
                 case "str":
+                    # "\ud800" is a text for YAML and none for UTF-8, which the API and Kafka speak.
+                    text.encode()
                     return text
                 case "null":
                     return None
                 case "bool" if text.casefold() in {"true", "false"}:
                     return text.casefold() == "true"
-                case "int":
+                case "int" if len(text) <= 20 and -MAX_INTEGER <= int(text) < MAX_INTEGER:
                     return int(text)
-                case "float":
+                case "float" if math.isfinite(float(text)):
                     return float(text)
+                case "int" | "float":
+                    # As text first: Python refuses to read a number of thousands of digits.
+                    self._wrong(node, path, "is a number that is too large")
+                    return None
+        except UnicodeEncodeError:
+            self._wrong(node, path, "is no Unicode text: it holds half of a surrogate pair")
+            return None
         except ValueError:
-            # Only an explicit tag, or a number with thousands of digits, comes here.
-            self._wrong(node, path, "is not what its tag says, or a number that is too long")
+            self._wrong(node, path, "is not what its tag says")
             return None
         self._wrong(node, path, "has a tag (!!); tags are not taken")
         return None

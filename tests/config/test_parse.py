@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
+from connector.core.framing import Codec
+from connector.core.record import Partition, Record
+from connector.core.reference import ReferenceDecoder
+from connector.core.request import resolve
 from connector.core.route import Route
+from connector.core.tag import tag_of
+from connector.schema_files import load_schema
 from tests.config.given import SMALLEST, parsed
 
 DESIGN = """
@@ -244,3 +251,25 @@ def test_a_configuration_never_changes() -> None:
     for mapping in (route.config, route.metadata, route.config["blockOptions"]):
         with pytest.raises(TypeError):
             mapping["x"] = 1  # type: ignore[index]  # what a read-only mapping refuses
+
+
+def test_a_route_of_the_file_makes_a_create_request() -> None:
+    text = """
+routes:
+  a:
+    run: workflow
+    processor: workflow_1
+    priority: 5
+    metadata: {team: {name: billing, ids: [1, 2.5, true, null]}}
+    fields: {secrets: {token: t}, outputs: [{processorId: p, output: {value: {}}}]}
+"""
+    routes = parsed(text).config.core_routes()
+    record = Record(Partition("a", 0), 7, None, b'{"url": "https://example.com/a.pdf"}')
+    tag = tag_of("invoices", "topic-id", record)
+    decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+    body = json.loads(resolve(record, routes, tag, decoder).body)
+    assert body["workflow"] == {"id": "workflow_1"}
+    assert body["secrets"] == {"token": "t"}
+    assert body["outputs"] == [{"processorId": "p", "output": {"value": {}}}]
+    assert body["metadata"]["team"] == {"name": "billing", "ids": [1, 2.5, True, None]}
+    assert body["priority"] == 5

@@ -159,6 +159,7 @@ def test_the_secrets_themselves_arrive() -> None:
     assert config.kafka.password is not None
     assert config.kafka.password.reveal() == "p"
     assert config.kafka.properties["ssl.key.password"] == "q"
+    assert {secret.reveal() for secret in config.secrets()} == {"sk_1", "p", "q", "t"}
     assert dict(config.core_routes()[0].fields["secrets"]) == {"TOKEN": "t"}  # type: ignore[call-overload]  # a mapping
 
 

@@ -67,7 +67,10 @@ def test_every_key_and_item_has_its_line() -> None:
         ("a: 1\nb: 2\na: 3\n", 3, "stands here twice, first in line 1"),
         ("a: {b: 1, b: 1}\n", 1, "stands here twice"),
         ("a: " + "[" * 1000, 1, "more than 40 levels"),
-        ("a: " + "9" * 10_000, 1, "a number that is too long"),
+        ("a: 9223372036854775808\n", 1, "is a number that is too large"),
+        ("a: 1e999\n", 1, "is a number that is too large"),
+        ('a: "\\ud800"\n', 1, "no Unicode text"),
+        ("a: " + "9" * 10_000, 1, "is a number that is too large"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, line: int, words: str) -> None:
