@@ -15,7 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # not marked as exported
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+)
 
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.properties import client_properties
@@ -212,6 +216,31 @@ class Scene:
             cluster.create_topics(
                 missing(plan, facts, inputs=True, partitions=partitions, replication_factor=None),
             )
+
+    async def write_journal(self, key: bytes, value: bytes) -> None:
+        """Write into partition 0 of the journal, behind the connector's back."""
+        self._producer.produce(self.journal, value, key, 0)
+        assert await asyncio.to_thread(self._producer.flush, SECONDS) == 0
+
+    async def make_input_again(self) -> None:
+        """Delete the input topic and make another one of that name."""
+        deleted = self.admin.delete_topics([self.topic])
+        await asyncio.to_thread(deleted[self.topic].result, SECONDS)
+        await asyncio.to_thread(self._make_input)
+        self._producer = self._open_producer()
+
+    def _make_input(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while True:  # the name is free a moment after the answer to the deletion
+            made = self.admin.create_topics([NewTopic(self.topic, self.partitions, -1)])
+            try:
+                made[self.topic].result(SECONDS)
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
     # ---- the API ---------------------------------------------------------------------------------------------
 
