@@ -62,6 +62,7 @@ def test_every_key_and_item_has_its_line() -> None:
         ("a: !secret x\n", 1, "tags are not taken"),
         ("a: !!python/name:os.system\n", 1, "tags are not taken"),
         ("a: !!int canary\n", 1, "is not what its tag says"),
+        ("a: !canary!x 1\n", 1, "is no YAML: found undefined tag handle what stands there"),
         ("a: !!binary aGk=\n", 1, "tags are not taken"),
         ("{a: 1}: 2\n", 1, "a key that is no text"),
         ("a: 1\nb: 2\na: 3\n", 3, "stands here twice, first in line 1"),
