@@ -12,7 +12,12 @@ from connector.config import Config, load
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The configuration. Default: connector.yaml, where there is one."),
+    typer.Option(
+        "--config",
+        "-c",
+        envvar="CONNECTOR_CONFIG",
+        help="The configuration. Default: connector.yaml, where there is one.",
+    ),
 ]
 
 

@@ -31,9 +31,8 @@ def run(*, config: ConfigOption = None) -> None:
     as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
     logs.configure(settings.log.level, json=as_json)
     logs.log_uncaught()
-    for secret in (settings.extend.api_key, settings.kafka.password):
-        if secret is not None:
-            logs.register_secret(secret.reveal())
+    for secret in settings.secrets():
+        logs.register_secret(secret.reveal())
     asyncio.run(_work(settings))
 
 
