@@ -68,6 +68,7 @@ class FakeApi:
     probes: list[float] = field(default_factory=list)
     gets: list[tuple[float, str]] = field(default_factory=list)
     tag_of: dict[str, str] = field(default_factory=dict)
+    to_come: list[asyncio.TimerHandle] = field(default_factory=list)
 
     async def create(
         self,
@@ -98,8 +99,14 @@ class FakeApi:
         if answer.error is None:
             return run
         if answer.late is not None and late is not None:
-            asyncio.get_running_loop().call_later(answer.late, late, run)
+            self.to_come.append(asyncio.get_running_loop().call_later(answer.late, late, run))
         raise answer.error
+
+    def client_died(self) -> None:
+        """Nobody is there any more to hear late answers."""
+        for call in self.to_come:
+            call.cancel()
+        self.to_come.clear()
 
     async def probe(self, run_type: str) -> bool:
         assert run_type

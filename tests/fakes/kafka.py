@@ -51,9 +51,10 @@ class FakeKafka:
     paused_times: int = 0
     drained_said: list[tuple[Partition, int]] = field(default_factory=list)
     stopped: set[Partition] = field(default_factory=set)
+    log: dict[Partition, list[Record]] = field(default_factory=lambda: defaultdict(list))
     _pending: list[Write] = field(default_factory=list)
     _numbers: int = 0
-    _timer: bool = False
+    _timer: asyncio.TimerHandle | None = None
     loop_side: LoopSide | None = None
 
     @property
@@ -89,6 +90,7 @@ class FakeKafka:
         self.owned[partition] = Assignment(self._numbers, Phase.LIVE, TOPIC_ID, offset)
         self.paused.discard(partition)
         self.side.restored(partition, self._numbers, TOPIC_ID, self.entries(partition))
+        self.deliver(*(record for record in self.log[partition] if record.offset >= offset))
         return self._numbers
 
     def revoke(self, partition: Partition) -> int:
@@ -106,6 +108,21 @@ class FakeKafka:
 
     def deliver(self, *records: Record) -> None:
         self.side.delivered([(self.owned[record.partition].number, record) for record in records])
+
+    def append(self, record: Record) -> None:
+        """A record comes into the input topic; whoever owns its partition, now or later, gets it."""
+        self.log[record.partition].append(record)
+        assignment = self.owned.get(record.partition)
+        if assignment is not None and assignment.phase is Phase.LIVE:
+            self.deliver(record)
+
+    def process_died(self) -> None:
+        """What was not committed is gone, and so is who would have been told."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._pending.clear()
+        self.owned.clear()
 
     def hold(self) -> None:
         """No transaction ends until ``release``."""
@@ -128,12 +145,11 @@ class FakeKafka:
         return owned is not None and owned.number == assignment
 
     def _arm(self) -> None:
-        if self._pending and not self._timer and not self.held:
-            self._timer = True
-            asyncio.get_running_loop().call_later(self.delay, self._transaction)
+        if self._pending and self._timer is None and not self.held:
+            self._timer = asyncio.get_running_loop().call_later(self.delay, self._transaction)
 
     def _transaction(self) -> None:
-        self._timer = False
+        self._timer = None
         if self.held:
             return
         begun = asyncio.get_running_loop().time()

@@ -73,9 +73,9 @@ class Options:
 class World:
     """One worker's event-loop side."""
 
-    def __init__(self, options: Options, kafka: FakeKafka | None = None) -> None:
+    def __init__(self, options: Options, kafka: FakeKafka | None = None, api: FakeApi | None = None) -> None:
         self.events: list[tuple[str, str]] = kafka.events if kafka is not None else []
-        self.api = FakeApi(self.events)
+        self.api = api or FakeApi(self.events)
         self.kafka = kafka or FakeKafka(journal_codec, self.events)
         self.metrics = Metrics()
         self.gate = StartGate()
@@ -201,13 +201,13 @@ class World:
 
     # ---- what can be seen ------------------------------------------------------------------------------------
 
-    async def until(self, true: Callable[[], object], within: float = 3600.0) -> None:
+    async def until(self, true: Callable[[], object], within: float = 3600.0, every: float = 0.01) -> None:
         """Let time pass until something is true."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while not true():
             assert loop.time() < deadline, f"not true within {within} s"
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every)
 
     def results(self, status: str | None = None) -> list[dict[str, object]]:
         """Results that are committed, of one status or of all."""
@@ -235,6 +235,7 @@ async def world(
     *,
     partitions: Sequence[Partition] = (P0,),
     kafka: FakeKafka | None = None,
+    api: FakeApi | None = None,
     before: Callable[[World], None] = lambda _world: None,
 ) -> AsyncIterator[World]:
     """A running pipeline and poller.
@@ -243,9 +244,10 @@ async def world(
         options: what is otherwise.
         partitions: what is ours from the start.
         kafka: what an earlier worker left.
+        api: what an earlier worker talked to.
         before: called before anything runs.
     """
-    made = World(options or Options(), kafka)
+    made = World(options or Options(), kafka, api)
     before(made)
     tasks = [asyncio.create_task(made.pipeline.run()), asyncio.create_task(made.follower.run())]
     await asyncio.sleep(0)
@@ -257,6 +259,8 @@ async def world(
             if task.done():
                 task.result()  # a step that died would otherwise look like a quiet one
     finally:
+        made.kafka.process_died()
+        made.api.client_died()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
