@@ -135,6 +135,7 @@ class Acceptor:
         self._spawn = spawn
         self._clock = clock
         self._metrics = metrics
+        metrics.runs_in_flight_limit.set(most_in_flight)
 
     def deliver(self, holding: Holding, record: Record) -> None:
         """A record came in."""

@@ -146,6 +146,7 @@ async def test_the_limit_keeps_the_rest_in_the_input_topic() -> None:
         await asyncio.sleep(30.0)
         assert len(w.open()) == 3
         assert w.kafka.offsets[P0] == 3
+        assert w.sample("runs_in_flight_limit") == 3
         w.api.shows.clear()
         w.api.always_shows = ("PROCESSED",)
         await w.until(lambda: len(w.results()) == 10)
