@@ -50,7 +50,7 @@ class Holding:
     size: int = 0
     _open: dict[str, Entry] = field(default_factory=dict)
     _ready: list[tuple[int, str]] = field(default_factory=list)
-    _keys: dict[bytes, list[int]] = field(default_factory=dict)
+    _keys: dict[bytes, list[tuple[int, str]]] = field(default_factory=dict)
 
     def put(self, entry: Entry) -> None:
         """Remember the newest state of a document."""
@@ -58,7 +58,7 @@ class Holding:
         known = self._open.get(tag)
         if known is None:
             if self.ordered and entry.key is not None and entry.revision == 0:
-                insort(self._keys.setdefault(entry.key, []), entry.tag.offset)
+                insort(self._keys.setdefault(entry.key, []), (entry.tag.offset, tag))
         else:
             self._uncount(known)
             if entry.revision > 0:
@@ -68,7 +68,8 @@ class Holding:
         self.size += entry.size
         if entry.state is State.READY:
             self.ready_on[entry.request.route] += 1
-            heapq.heappush(self._ready, (entry.tag.offset, tag))
+            if not self.key_waits(entry):  # who waits for a key is offered when the key is released
+                heapq.heappush(self._ready, (entry.tag.offset, tag))
 
     def close(self, entry: Entry) -> None:
         """A document is done."""
@@ -98,8 +99,8 @@ class Holding:
         """Whether an earlier document with the same key has no result yet."""
         if not self.ordered or entry.key is None:
             return False
-        offsets = self._keys.get(entry.key, [])
-        return bool(offsets) and offsets[0] < entry.tag.offset
+        places = self._keys.get(entry.key, [])
+        return bool(places) and places[0][0] < entry.tag.offset
 
     def key_busy(self, entry: Entry) -> bool:
         """Whether any open document carries the key of a new one and has no result yet."""
@@ -148,11 +149,16 @@ class Holding:
             self.ready_on[entry.request.route] -= 1
 
     def _release_key(self, entry: Entry) -> None:
-        offsets = self._keys.get(entry.key) if entry.key is not None else None
-        if offsets and entry.tag.offset in offsets:
-            offsets.remove(entry.tag.offset)
-            if not offsets:
-                del self._keys[entry.key or b""]
+        places = self._keys.get(entry.key) if entry.key is not None else None
+        place = (entry.tag.offset, str(entry.tag))
+        if not places or place not in places:
+            return
+        first = places[0] == place
+        places.remove(place)
+        if not places:
+            del self._keys[entry.key or b""]
+        elif first and (known := self._open.get(places[0][1])) is not None and known.state is State.READY:
+            heapq.heappush(self._ready, places[0])
 
 
 class Holdings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -90,6 +91,7 @@ def test_one_step_at_a_time(figures: Callable[[str], Figures]) -> None:
     holdings = measured(table, "holdings: one document from ready to closed", lambda: _carried(entries))
     assert (holdings.in_flight, holdings.size) == (0, 0)
     measured(table, "holdings: next of a queue that waits", lambda: _next_ready(entries))
+    measured(table, "holdings: next of a queue behind busy keys", lambda: _next_behind_keys(entries))
     popped = measured(table, "schedule: put and pop", _scheduled)
     assert popped == COUNT
 
@@ -152,6 +154,22 @@ def _next_ready(entries: list[Entry]) -> None:
         found = holding.next_ready(lambda _: True, lambda _: False)
         assert found is expected
         holding.put(expected.intend("n"))
+
+
+def _next_behind_keys(entries: list[Entry]) -> None:
+    """All documents wait, one of each key is started: one ends, and the next of its key is found."""
+    holding = Holding(PARTITION, 1, "topic-id", ordered=True)
+    for entry in entries:
+        holding.put(entry)
+    carried = 0
+    started: deque[Entry] = deque()
+    while carried < COUNT:
+        while (found := holding.next_ready(lambda _: True, lambda _: False)) is not None:
+            started.append(found.intend("n"))
+            holding.put(started[-1])
+        holding.close(started.popleft())
+        carried += 1
+    assert len(holding) == 0
 
 
 def _six_holdings() -> Holdings:
