@@ -192,12 +192,15 @@ class JournalCodec:
     def _entry(self, tag: Tag, value: bytes) -> Entry:
         datum = self._decode(str(tag), value)
         try:
-            return _entry_of(tag, datum)
+            entry = _entry_of(tag, datum)
         except ValueError as error:
             raise JournalError(
                 f"The journal record of {tag} has the state {datum['state']!r}, which this connector does not know: "
                 "a newer version of the connector wrote it; run that version again.",
             ) from error
+        if entry.state in (State.STARTED, State.REVIEW) and not entry.run_id:
+            raise JournalError(f"The journal record of {tag} is {entry.state.value} and names no run: it is damaged.")
+        return entry
 
 
 def _entry_of(tag: Tag, datum: dict[str, object]) -> Entry:

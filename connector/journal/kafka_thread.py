@@ -287,7 +287,9 @@ class KafkaThread(Listener):
 
     def _aborted(self, made: Plan, ended: Ended) -> None:
         self._aborts_in_row += 1
-        self._not_before = self._monotonic() + min(0.02 * 2**self._aborts_in_row, 2.0)
+        self._not_before = self._monotonic() + min(0.02 * 2 ** min(self._aborts_in_row, 7), 2.0)
+        if not ended.fenced:
+            self._metrics.produce_errors.labels(error=ended.reason).inc()
         if not ended.refused:
             # Routine: a rebalance that moved nothing still changes the generation. Poll, take a new snapshot, go on.
             if self._aborts_in_row > 1:
@@ -297,7 +299,8 @@ class KafkaThread(Listener):
         refused = self._writes_at(made, ended.refused)
         self._settle(refused, error=RecordTooLarge("The topic refuses a record of this size."))
         for write in refused:
-            if write.next_offset is not None:  # later offsets must not pass it: this partition alone stops
+            # A result has a smaller form. Nothing else has, and later offsets must not pass it: its partition stops.
+            if write.kind not in ("result", "review"):
                 self._stop_partition(write.partition, "record_too_large")
         self._pending.put_back([write for write in made.writes if write not in refused])
 

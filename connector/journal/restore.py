@@ -270,13 +270,16 @@ class Restorer(Generic[ReaderT, ClusterT]):
                 del self._jobs[partition]
 
     def _step(self) -> None:
-        if self._jobs:
-            self._restore_answered()
-        if self._monotonic() >= self._next_check:
-            self._next_check = self._monotonic() + CHECK_SECONDS
-            for topic, topic_id in self._cluster.topic_ids(self._topics).items():
-                self._reports.report_topic(topic, topic_id)
-            self.kafka_answered = self._monotonic()
+        try:
+            if self._jobs:
+                self._restore_answered()
+            if self._monotonic() >= self._next_check:
+                self._next_check = self._monotonic() + CHECK_SECONDS
+                for topic, topic_id in self._cluster.topic_ids(self._topics).items():
+                    self._reports.report_topic(topic, topic_id)
+                self.kafka_answered = self._monotonic()
+        finally:
+            self._note_overdue()
 
     def _restore_answered(self) -> None:
         committed = self._committed()
@@ -289,6 +292,8 @@ class Restorer(Generic[ReaderT, ClusterT]):
         if blocked:
             journals = sorted({self._place.of(partition) for partition in blocked})
             self._release(journals, self._reader, self._cluster)
+
+    def _note_overdue(self) -> None:
         overdue = [p for p, job in self._jobs.items() if self._monotonic() - job.since > self._bound]
         self._metrics.restores_blocked.set(len(overdue))
         for partition in overdue:

@@ -82,8 +82,21 @@ def test_entries_and_marks_of_other_connectors_and_foreign_keys_are_left_alone()
         changed(version=VERSION + 1),
         changed(state="postponed"),
         changed(state="mark"),
+        changed(state="started", run_id=None),
+        changed(state="review", run_id=""),
     ],
-    ids=["empty", "garbage", "cut", "too long", "other schema", "newer version", "unknown state", "a mark"],
+    ids=[
+        "empty",
+        "garbage",
+        "cut",
+        "too long",
+        "other schema",
+        "newer version",
+        "unknown state",
+        "a mark",
+        "started without a run",
+        "review without a run",
+    ],
 )
 def test_a_damaged_or_newer_entry_stops_its_partition_alone(value: bytes) -> None:
     mark = Mark(NAME, P1, "id", 4, "print")

@@ -312,7 +312,29 @@ def test_a_record_too_large_that_moves_the_offset_stops_its_partition_alone(w: T
     assert w.sample("stopped_partitions", topic="documents", partition="0", reason="record_too_large") == 1
 
 
-def test_a_record_too_large_that_moves_no_offset_stops_nothing(w: ThreadWorld) -> None:
+def test_a_started_run_that_cannot_be_written_down_stops_its_partition(w: ThreadWorld) -> None:
+    w.own(P0)
+    w.ends.append(Ended(End.ABORTED, "record refused", refused=(0,)))
+    w.write(P0, "started")
+    w.turn(4)
+    assert w.of("settled") == [("settled", ("started", "RecordTooLarge"))]
+    assert w.sample("stopped_partitions", topic="documents", partition="0", reason="record_too_large") == 1
+
+
+def test_aborts_go_on_for_ever_without_harm(w: ThreadWorld) -> None:
+    """The pause between attempts is a power of two of their number; a day of aborts must not overflow it."""
+    w.own(P0)
+    w.thread._aborts_in_row = 100_000
+    w.ends.append(Ended(End.ABORTED, "_TRANSPORT"))
+    w.write(P0, "started")
+    w.turn(2)
+    w.clock.now += 3.0
+    w.turn(2)
+    assert w.of("settled") == [("settled", ("started", "NoneType"))]
+    assert w.sample("produce_errors_total", error="_TRANSPORT") == 1
+
+
+def test_a_result_too_large_stops_nothing(w: ThreadWorld) -> None:
     w.own(P0)
     w.ends.append(Ended(End.ABORTED, "record refused", refused=(0,)))
     w.write(P0, "result")

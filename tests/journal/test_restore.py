@@ -211,6 +211,16 @@ def test_a_restore_that_takes_too_long_raises_an_alert_and_goes_on(case: Case) -
     assert case.metrics.registry.get_sample_value("extend_connector_restores_blocked") == 0
 
 
+def test_the_alert_is_raised_while_nobody_answers_at_all(case: Case) -> None:
+    case.cluster.failure, case.cluster.fails = TopicError(["No broker answered."]), "committed"
+    with pytest.raises(TopicError):
+        case.step((P0, 1))
+    case.clock.now += TIMEOUT + MARGIN_SECONDS + 1.0
+    with pytest.raises(TopicError):
+        case.step()
+    assert case.metrics.registry.get_sample_value("extend_connector_restores_blocked") == 1
+
+
 @pytest.mark.parametrize("question", ["committed", "log_ends", "read", "log_starts"])
 def test_a_question_that_fails_is_asked_again_and_no_partition_is_forgotten(case: Case, question: str) -> None:
     case.cluster.offsets[P0] = None
