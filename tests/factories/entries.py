@@ -36,7 +36,7 @@ requests = st.builds(
 
 
 def entries(tag: st.SearchStrategy[Tag] = tags) -> st.SearchStrategy[Entry]:
-    """Any entry, also such as the connector would never write."""
+    """Any entry, also such as the connector would never write; only a followed run always has its id."""
     return st.builds(
         Entry,
         tag=tag,
@@ -49,7 +49,7 @@ def entries(tag: st.SearchStrategy[Tag] = tags) -> st.SearchStrategy[Entry]:
         accepted_ms=times,
         nonce=optional_texts,
         attempts=st.integers(0, 1000),
-        run_id=optional_texts,
+        run_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8),
         started_ms=st.none() | times,
         revision=st.integers(0, 2),
         reason=optional_texts,
