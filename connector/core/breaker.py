@@ -62,6 +62,7 @@ class StartGate:
         self._on_trial = False
         self._backoff_until = 0.0
         self._refusals = 0
+        self._episode_until = 0.0
 
     @property
     def reason(self) -> str:
@@ -134,8 +135,11 @@ class StartGate:
             trial: it was the one real start.
         """
         self._on_trial &= not trial
-        self._refusals += 1
+        if now >= self._episode_until:
+            self._refusals += 1
         own = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._refusals - 1, 10), LONGEST_BACKOFF_SECONDS) * (0.75 + u / 2)
+        # Answers to POSTs that were open together are one refusal: 32 of them must not double the wait 32 times.
+        self._episode_until = max(self._episode_until, now + own)
         self._backoff_until = max(self._backoff_until, now + (own if retry_after is None else retry_after))
         if answered:
             self._answered(trial=trial)
@@ -152,6 +156,7 @@ class StartGate:
         self._on_trial &= not trial
         self._answered(trial=trial)
         self._refusals = 0
+        self._episode_until = 0.0
         if trial or not self._open:
             self._forbidden = False
             self._trial_delay = FIRST_TRIAL_SECONDS

@@ -158,6 +158,15 @@ def test_our_own_backoff_grows_to_a_minute_and_is_forgotten_after_an_answer(u: f
     assert gate.decide(now).until - now == pytest.approx(waits[0])
 
 
+@pytest.mark.parametrize("asked", [None, 0.0])
+def test_refusals_of_starts_that_were_open_together_are_one(asked: float | None) -> None:
+    gate = StartGate()
+    for late in range(32):
+        gate.refused(late / 1000, asked, 0.5, answered=True)
+    gate.refused(0.04, None, 0.5, answered=True)
+    assert gate.decide(0.1).until <= 0.04 + 0.5
+
+
 def test_a_halt_allows_single_starts_further_and_further_apart() -> None:
     gate = forbidden()
     now, trials = 0.0, [0.0]
