@@ -164,8 +164,9 @@ class KafkaThread(Listener):
     def _turn(self) -> None:
         self._beat()
         self._serve_commands()
-        while self._restored_meanwhile:
-            self._restored(self._restored_meanwhile.pop(0))
+        reports, self._restored_meanwhile = self._restored_meanwhile, []
+        for report in reports:
+            self._restored(report)
         self._ready_producer()
         polled = self._member.poll(min(max(self._linger, 0.005), 0.05), MOST_RECORDS)
         metadata = self._member.metadata()  # one snapshot with self._owned: nothing below polls before the commit
@@ -408,13 +409,15 @@ class KafkaThread(Listener):
             self._alarm(report.partition, report.outcome.reason, report.outcome.message)
             return
         found = report.outcome
+        if not self._member.begin(report.partition, found.offset):
+            self._restored_meanwhile.append(report)
+            return
         assignment.phase = Phase.LIVE
         assignment.topic_id = found.topic_id
         assignment.next_offset = found.offset
         self._tell(
             lambda side: side.restored(report.partition, report.assignment, found.topic_id, found.entries),
         )
-        self._member.begin(report.partition, found.offset)
 
     def _topic_seen(self, topic: str, topic_id: str) -> None:
         for partition, assignment in list(self._owned.items()):
@@ -428,10 +431,10 @@ class KafkaThread(Listener):
 
     def _stop_partition(self, partition: Partition, reason: str) -> None:
         """Read no further; what is open goes on."""
-        self._member.pause([partition])
         assignment = self._owned.get(partition)
-        if assignment is None:
-            return
+        if assignment is None or assignment.phase is not Phase.LIVE:
+            return  # a restore that is under way decides by itself where to go on
+        self._member.pause([partition])
         assignment.phase = Phase.SETTLING
         numbers = [(partition, assignment.number)]
         self._tell(lambda side: side.revoking(numbers))
@@ -462,9 +465,9 @@ class KafkaThread(Listener):
                 ours.append((assignment.number, record))
         if ours:
             self._tell(lambda side: side.delivered(ours))
-        for partition, reason in polled.broken:
-            self._restorer.check()  # a topic made again breaks fetches too, and is no alarm
-            self._stop_partition(partition, "offset_out_of_range" if "RESET" in reason else "fetch_failed")
+        for partition in polled.broken:
+            self._restorer.check()  # a topic made again does this too, and is no alarm
+            self._stop_partition(partition, "offset_out_of_range")
 
     def _report(self) -> None:
         self._metrics.assigned_partitions.set(len(self._owned))
@@ -478,7 +481,6 @@ class KafkaThread(Listener):
 _WAYS_OUT = {
     "offset_out_of_range": "Its next record is gone from the topic: records were deleted before they were read. "
     "Set the group's offset to where it shall go on (kafka-consumer-groups.sh --reset-offsets) while no worker runs.",
-    "fetch_failed": "It cannot be fetched; see the broker's log, then restart the worker.",
     "record_too_large": "The journal or the dead-letter topic refuses a record that fitted when the worker started: "
     "raise their max.message.bytes (`extend-connector topics` says to what), then restart the worker.",
 }

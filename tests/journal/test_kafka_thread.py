@@ -357,7 +357,7 @@ def test_a_journal_that_cannot_be_read_stops_its_partition_alone(w: ThreadWorld)
 
 def test_an_offset_that_is_gone_stops_its_partition_and_has_the_topics_looked_at(w: ThreadWorld) -> None:
     w.own(P0, P1)
-    w.member.polls.append(lambda: Polled((), ((P0, "_AUTO_OFFSET_RESET"),)))
+    w.member.polls.append(lambda: Polled((), (P0,)))
     w.turn()
     assert w.of("pause", "check") == [("check", None), ("pause", P0)]
     assert w.sample("stopped_partitions", topic="documents", partition="0", reason="offset_out_of_range") == 1
@@ -365,12 +365,38 @@ def test_an_offset_that_is_gone_stops_its_partition_and_has_the_topics_looked_at
 
 def test_alarms_of_a_partition_end_with_its_assignment_however_many_there_were(w: ThreadWorld) -> None:
     w.own(P0)
-    w.member.polls.append(lambda: Polled((), ((P0, "_AUTO_OFFSET_RESET"),)))
-    w.member.polls.append(lambda: Polled((), ((P0, "_FAIL"),)))
-    w.turn(2)
+    w.member.polls.append(lambda: Polled((), (P0,)))
+    w.turn()
+    w.ends.append(Ended(End.ABORTED, "record refused", refused=(0,)))
+    w.write(P0, "started")
+    w.turn(4)
     w.thread.on_lost([P0])
-    for reason in ("offset_out_of_range", "fetch_failed"):
+    for reason in ("offset_out_of_range", "record_too_large"):
         assert w.sample("stopped_partitions", topic="documents", partition="0", reason=reason) is None
+
+
+def test_a_partition_that_is_being_restored_is_not_stopped(w: ThreadWorld) -> None:
+    """Its old position may be out of range; where it goes on is what the restore finds out."""
+    w.member.polls.append(lambda: w.thread.on_assigned([P0]))
+    w.turn()
+    w.member.polls.append(lambda: Polled((), (P0,)))
+    w.turn()
+    w.report(P0)
+    w.turn()
+    assert w.of("begin", "pause") == [("begin", (P0, 5))]
+
+
+def test_a_partition_begins_as_soon_as_the_client_is_ready_for_it(w: ThreadWorld) -> None:
+    w.member.begins.extend([False, False])
+    w.own(P0)
+    assert w.of("restored") == []
+    w.turn(2)
+    assert w.of("not yet", "begin", "restored") == [
+        ("not yet", (P0, 5)),
+        ("not yet", (P0, 5)),
+        ("begin", (P0, 5)),
+        ("restored", (P0, 1, "topic-id", 0)),
+    ]
 
 
 def test_a_topic_that_was_made_again_is_restored_anew(w: ThreadWorld) -> None:

@@ -39,6 +39,7 @@ class FakeMember:
 
     said: list[tuple[str, object]]
     polls: deque[Callable[[], Polled | None]] = field(default_factory=deque)
+    begins: deque[bool] = field(default_factory=deque)
     snapshots: int = 0
     joined: bool = True
 
@@ -49,8 +50,10 @@ class FakeMember:
         self.snapshots += 1
         return self.snapshots
 
-    def begin(self, partition: Partition, offset: int) -> None:
-        self.said.append(("begin", (partition, offset)))
+    def begin(self, partition: Partition, offset: int) -> bool:
+        ready = self.begins.popleft() if self.begins else True
+        self.said.append(("begin" if ready else "not yet", (partition, offset)))
+        return ready
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         self.said.extend(("pause", partition) for partition in partitions)

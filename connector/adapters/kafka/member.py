@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from connector.adapters.kafka.errors import sentence_of
-from connector.adapters.kafka.messages import partition_of, record_of
-from connector.core.errors import TopicError
+from connector.adapters.kafka.errors import Troubles, with_troubles
+from connector.adapters.kafka.messages import AnyMessage, partition_of, record_of
 from connector.core.record import Partition, Record
+from connector.logs import logger
 
 
 class Listener(Protocol):
@@ -33,11 +33,11 @@ class Polled:
 
     Attributes:
         records: in order within each partition.
-        broken: partitions whose offset is out of range, or that cannot be fetched, with librdkafka's reason.
+        broken: partitions whose next record is gone.
     """
 
     records: tuple[Record, ...] = ()
-    broken: tuple[tuple[Partition, str], ...] = ()
+    broken: tuple[Partition, ...] = ()
 
 
 class Member:
@@ -58,7 +58,11 @@ class Member:
             listener: who is told about assignments.
             beat: called before every call that may block.
         """
-        self._consumer = Consumer(dict(properties))
+        self._troubles = Troubles(properties)
+        try:
+            self._consumer = Consumer(with_troubles(properties, self._troubles))
+        except KafkaException as error:
+            raise self._troubles.explain(error, "Read", "group") from error
         self._listener = listener
         self._beat = beat
         self.owned: frozenset[Partition] = frozenset()
@@ -86,29 +90,50 @@ class Member:
             return Polled()
         messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
         records: list[Record] = []
-        broken: list[tuple[Partition, str]] = []
+        broken: list[Partition] = []
         for message in messages:
             error = message.error()
             if error is None:
                 records.append(record_of(message))
-            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's own code
-                continue
-            elif error.fatal() or error.code() in _NEEDS_A_PERSON:
-                raise TopicError([sentence_of(error)])
-            elif not error.retriable():
-                broken.append((partition_of(message), error.name()))
+            elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+                broken.append(partition_of(message))
+            else:
+                self._look_at(error, message)
         return Polled(tuple(records), tuple(broken))
+
+    def _look_at(self, error: KafkaError, message: AnyMessage) -> None:
+        """Most errors pass by themselves: librdkafka goes on fetching, whatever it reports meanwhile."""
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+            return
+        if error.fatal() or error.code() in _NEEDS_A_PERSON:
+            raise self._troubles.explain(error, "Read", f"topic {message.topic()}")
+        self._troubles(error)
+        logger.warning("fetch_error", partition=str(partition_of(message)), reason=error.name())
 
     def metadata(self) -> object:
         """The group metadata as the client knows it now: opaque, for ``send_offsets_to_transaction``."""
         return self._consumer.consumer_group_metadata()
 
-    def begin(self, partition: Partition, offset: int) -> None:
-        """Read a partition from an offset on; works outside of callbacks for both group protocols (measured)."""
-        target = [TopicPartition(partition.topic, partition.number, offset)]
-        self._consumer.incremental_unassign([TopicPartition(partition.topic, partition.number)])
-        self._consumer.incremental_assign(target)
-        self._consumer.resume(target)  # a pause survives re-assignment, and nobody tells
+    def begin(self, partition: Partition, offset: int) -> bool:
+        """Read a partition, which is paused, from an offset on.
+
+        A seek and never a new assignment: outside of a callback librdkafka takes ``incremental_(un)assign`` for the
+        answer to a revocation that waits to be served, and gives partitions away that we still believe to own
+        (measured on Kafka 4.4.0, classic protocol).
+
+        Returns:
+            Whether it was done; no while the client is not ready for it, and then it is asked again.
+        """
+        target = TopicPartition(partition.topic, partition.number, offset)
+        self._beat()
+        try:
+            self._consumer.seek(target)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001 - librdkafka's own code
+                return False
+            raise self._troubles.explain(error, "Read", f"topic {partition.topic}") from error
+        self._consumer.resume([target])  # a pause survives re-assignment, and nobody tells
+        return True
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling must go on."""
@@ -148,6 +173,7 @@ class Member:
         consumer.incremental_unassign(partitions)
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.joined = False
         gone = [Partition(p.topic, p.partition) for p in partitions]
         self.owned = self.owned - frozenset(gone)
         self._listener.on_lost(gone)
