@@ -33,7 +33,7 @@ from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
 from connector.core.route_guard import RouteGuard
-from connector.core.topics import Plan, TopicFacts, needed_bytes, plan_topics, problems
+from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
 from connector.documents import Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
@@ -49,6 +49,8 @@ from connector.stop_points import StopPoint
 READS_AT_ONCE = 32
 """GETs that may be open at once; the budget is the limit that matters."""
 FENCE_SECONDS = 5.0
+LARGEST_BATCH = 1_000_000
+"""Bytes; librdkafka's own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +249,15 @@ def _open_member(around: Surroundings, listener: Listener, beat: Callable[[], No
 
 def _open_producer(around: Surroundings, transactional_id: str, beat: Callable[[], None]) -> TransactionalProducer:
     config = around.config
-    size = needed_bytes(around.topics.plan, around.topics.facts)
+    plan, facts = around.topics.plan, around.topics.facts
+    properties = producer_properties(config.kafka, transactional_id, transactional_id, needed_bytes(plan, facts))
+    # A broker refuses a whole batch that is larger than its topic's limit, however small its records are; a record
+    # that is larger than this alone is a batch of its own.
+    written = set(plan.names()) - set(plan.names(Purpose.INPUT))
+    smallest = min(facts[topic].max_message_bytes for topic in written)
+    properties["batch.size"] = min(int(str(properties.get("batch.size", LARGEST_BATCH))), smallest)
     return TransactionalProducer(
-        producer_properties(config.kafka, transactional_id, transactional_id, size),
+        properties,
         transaction_timeout=config.kafka.transaction_timeout,
         beat=beat,
     )

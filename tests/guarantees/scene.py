@@ -17,8 +17,12 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     NewPartitions,
     NewTopic,
+    ResourceType,
 )
 
 from connector.adapters.kafka.admin import Cluster
@@ -222,6 +226,23 @@ class Scene:
         self._producer.produce(self.journal, value, key, 0)
         assert await asyncio.to_thread(self._producer.flush, SECONDS) == 0
 
+    async def set_topic(self, topic: str, setting: str, value: str) -> None:
+        """Change one setting of a topic, and wait until the broker says so itself."""
+        entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        answers = self.admin.incremental_alter_configs([resource])
+        await asyncio.to_thread(answers[resource].result, SECONDS)
+        async with asyncio.timeout(SECONDS):
+            while await self._setting(topic, setting) != value:
+                await asyncio.sleep(0.05)
+
+    async def _setting(self, topic: str, setting: str) -> str | None:
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        answers = self.admin.describe_configs([resource])
+        settings = await asyncio.to_thread(answers[resource].result, SECONDS)
+        found: str | None = settings[setting].value
+        return found
+
     async def make_input_again(self) -> None:
         """Delete the input topic and make another one of that name."""
         deleted = self.admin.delete_topics([self.topic])
@@ -257,6 +278,10 @@ class Scene:
     def runs(self) -> list[dict[str, Any]]:
         """The ledger: what was bought, in order."""
         return [json.loads(line) for line in self.simulator.engine.ledger.lines().splitlines()]
+
+    async def runs_at_least(self, count: int) -> None:
+        """Wait until so many runs were bought."""
+        await eventually(lambda: len(self.runs) >= count, f"{count} runs are bought")
 
     # ---- what is to be seen ----------------------------------------------------------------------------------
 

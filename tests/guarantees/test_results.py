@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 
 import pytest
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
-    ResourceType,
-)
 
 from connector.config.routes import Route
 from connector.config.sections import Input
 from connector.core.record import Headers
 from connector.simulator.settings import Lifetimes, Settings
-from tests.guarantees.scene import SECONDS, Scene, assert_once, open_scene, reference
+from tests.guarantees.scene import Scene, assert_once, open_scene, reference
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 
@@ -26,14 +19,6 @@ SMALL = 2_500
 """Bytes: a parse's result fits."""
 FIELDS = [hashlib.sha256(str(number).encode()).hexdigest()[:32] for number in range(200)]
 """An extract with so many fields is larger, also compressed."""
-
-
-async def _limit(scene: Scene, topic: str, size: int) -> None:
-    """Set a topic's max.message.bytes."""
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    answers = scene.admin.incremental_alter_configs([resource])
-    await asyncio.to_thread(answers[resource].result, SECONDS)
 
 
 @pytest.mark.parametrize("key", [b"\x00\xff\xfe key", b"", None])
@@ -55,15 +40,15 @@ async def test_key_and_headers_come_out_as_they_went_in(scene: Scene, key: bytes
 @pytest.mark.parametrize("shrinks", ["before the worker starts", "while it runs"])
 async def test_a_result_that_does_not_fit_keeps_its_topic_and_loses_its_output(scene: Scene, shrinks: str) -> None:
     topic = f"{scene.name}.processed"
-    await _limit(scene, scene.topic, SMALL)
+    await scene.set_topic(scene.topic, "max.message.bytes", str(SMALL))
     if shrinks == "before the worker starts":
-        await _limit(scene, topic, SMALL)
+        await scene.set_topic(topic, "max.message.bytes", str(SMALL))
     schema = {"type": "object", "properties": {name: {"type": ["string", "null"]} for name in FIELDS}}
     route = Route(topic=scene.topic, run="extract", config={"schema": schema})
     async with scene.worker(scene.config(route=route)) as worker:
         await worker.until("assigned_partitions", 2)
         if shrinks == "while it runs":
-            await _limit(scene, topic, SMALL)
+            await scene.set_topic(topic, "max.message.bytes", str(SMALL))
         await scene.write_record(reference("large"), key=b"k", headers=(("traceparent", TRACE),))
         await scene.write_record(reference("small", run="parse"), key=b"k")
         history = await scene.until_results(2)
@@ -74,7 +59,22 @@ async def test_a_result_that_does_not_fit_keeps_its_topic_and_loses_its_output(s
     assert raw.partition.topic == topic
     assert (large["status"], large["output"], large["output_state"]) == ("PROCESSED", None, "omitted")
     assert raw.headers == (("traceparent", TRACE),)
-    assert results["small"][1]["output_state"] == "inline"
+    if shrinks == "before the worker starts":  # later one batch with both is refused as a whole
+        assert results["small"][1]["output_state"] == "inline"
+
+
+async def test_results_that_fit_alone_are_whole_although_their_batch_would_not_fit(scene: Scene) -> None:
+    names = [f"doc-{number}" for number in range(30)]
+    await scene.set_topic(scene.topic, "max.message.bytes", str(SMALL))
+    await scene.set_topic(f"{scene.name}.processed", "max.message.bytes", str(SMALL))
+    await scene.write(*names, keys=[b"one"] * 30)  # one key: one partition, one batch
+
+    async with scene.worker():
+        history = await scene.until_results(30)
+        results = await scene.results()
+
+    assert_once(history, names)
+    assert {value["output_state"] for _, value in results} == {"inline"}
 
 
 async def test_results_of_one_key_keep_the_order_of_their_input(kafka: Kafka, unique_name: UniqueName) -> None:

@@ -1,0 +1,66 @@
+"""Workers of a scene as processes of their own, where one must die or be asked by a signal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from tests.chaos.processes import Fleet, Worker
+from tests.guarantees.scene import SESSION_SECONDS, Scene
+
+TRANSACTION_SECONDS = 60.0
+"""Long: a successor that is there sooner has released the dead one's transaction, and not waited for its time-out."""
+
+
+def write_config(
+    scene: Scene,
+    folder: Path,
+    *,
+    session: float = SESSION_SECONDS,
+    transaction: float = TRANSACTION_SECONDS,
+) -> Path:
+    """The scene's configuration as a file.
+
+    Args:
+        scene: what it is for.
+        folder: where the file goes.
+        session: seconds.
+        transaction: seconds until the coordinator ends an open transaction.
+    """
+    path = folder / "connector.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "name": scene.name,
+                "kafka": {
+                    "bootstrap_servers": scene.kafka.bootstrap_servers,
+                    "session_timeout": f"{session:g}s",
+                    "transaction_timeout": f"{transaction:g}s",
+                    "properties": {"heartbeat.interval.ms": 500},
+                },
+                "extend": {
+                    "base_url": scene.simulator.base_url,
+                    "limits": {"get": 500, "write": 500, "run": 500, "files_per_minute": 100_000},
+                },
+                "routes": {"documents": {"topic": scene.topic, "run": "parse"}},
+                "follow": {"fast_poll_interval_ms": 100},
+                "output": {"prefix": scene.name},
+            },
+        ),
+    )
+    return path
+
+
+def start(
+    fleet: Fleet,
+    scene: Scene,
+    name: str,
+    stop_at: str | None = None,
+    *,
+    session: float = SESSION_SECONDS,
+    transaction: float = TRANSACTION_SECONDS,
+) -> Worker:
+    """A worker of the scene in a process of its own; see ``write_config``."""
+    config = write_config(scene, fleet.folder, session=session, transaction=transaction)
+    return fleet.worker(name, config, env={"EXTEND_API_KEY": "sk_test"}, stop_at=stop_at)
