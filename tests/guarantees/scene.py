@@ -232,16 +232,15 @@ class Scene:
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         answers = self.admin.incremental_alter_configs([resource])
         await asyncio.to_thread(answers[resource].result, SECONDS)
-        async with asyncio.timeout(SECONDS):
-            while await self._setting(topic, setting) != value:
-                await asyncio.sleep(0.05)
+        await asyncio.to_thread(self._await_setting, topic, setting, value)
 
-    async def _setting(self, topic: str, setting: str) -> str | None:
+    def _await_setting(self, topic: str, setting: str, value: str) -> None:
         resource = ConfigResource(ResourceType.TOPIC, topic)
-        answers = self.admin.describe_configs([resource])
-        settings = await asyncio.to_thread(answers[resource].result, SECONDS)
-        found: str | None = settings[setting].value
-        return found
+        deadline = time.monotonic() + SECONDS
+        while self.admin.describe_configs([resource])[resource].result(SECONDS)[setting].value != value:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{topic} has not got {setting}={value}.")
+            time.sleep(0.05)
 
     async def make_input_again(self) -> None:
         """Delete the input topic and make another one of that name."""
