@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,13 +75,30 @@ class PendingWrites:
         """Their transaction was aborted: they are first again."""
         self.writes.extendleft(reversed(writes))
 
-    def take(self) -> list[Write]:
-        """Remove what fits into one transaction."""
+    def take(self, most: int = MOST_WRITES, held: Collection[str] = ()) -> list[Write]:
+        """Remove what fits into one transaction.
+
+        Args:
+            most: writes at most.
+            held: topics that take nothing at the moment. Writes for them stay, and so do later writes of the same
+                partition that move its offset: an offset must not pass a record that is not accounted for.
+        """
         batch: list[Write] = []
+        left: deque[Write] = deque()
+        blocked: set[Partition] = set()
         size = 0
-        while self.writes and len(batch) < MOST_WRITES:
-            size += self.writes[0].size
+        while self.writes and len(batch) < most:
+            write = self.writes.popleft()
+            moves = write.next_offset is not None
+            if any(record.topic in held for record in write.records) or (moves and write.partition in blocked):
+                left.append(write)
+                if moves:
+                    blocked.add(write.partition)
+                continue
+            size += write.size
             if batch and size > MOST_BYTES:
+                self.writes.appendleft(write)
                 break
-            batch.append(self.writes.popleft())
+            batch.append(write)
+        self.writes.extendleft(reversed(left))
         return batch

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from connector.adapters.kafka.member import Listener, Member, Polled
-from connector.adapters.kafka.transactions import End, Ended, TransactionalProducer
+from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
-from connector.core.commit import Assignment, Phase, Plan, Write, plan
-from connector.core.errors import ConnectorError, OwnershipLost
+from connector.core.commit import Assignment, Phase, Write
 from connector.core.record import OutRecord, Partition, Record
-from connector.journal.crossing import MOST_WRITES, LoopSide, PendingWrites, RecordTooLarge, Settled
+from connector.journal.crossing import LoopSide
+from connector.journal.group_commit import GroupCommit, Verdict
 from connector.journal.restore import Failed, RestoreReport, RestoreRequests
 from connector.logs import logger
 from connector.stop_points import StopPoint
@@ -29,7 +29,14 @@ REVOKE_SECONDS = 20.0
 """How long a revocation may wait for open POSTs; start.deadline is shorter."""
 FAREWELL_SECONDS = 1.0
 """The same once the process leaves: open POSTs were waited for before, or shall not be."""
+REFUSALS_MOST = 3
+"""Transactions in a row that may be refused as stale while partitions are revoked."""
+FINISH_SECONDS = 5.0
+"""How long writing what waits may take once the process leaves."""
 REPORT_SECONDS = 1.0
+MIN_POLL_SECONDS = 0.005
+MAX_POLL_SECONDS = 0.05
+"""A poll cannot be woken by the event loop, so it waits about as long as a write may."""
 
 
 class KafkaThread(Listener):
@@ -60,15 +67,21 @@ class KafkaThread(Listener):
             monotonic: the clock.
         """
         self._open_member = open_member
-        self._open_producer = open_producer
         self._restorer = restorer
-        self._mark = mark
-        self._linger = linger
+        self._patience = min(max(linger, MIN_POLL_SECONDS), MAX_POLL_SECONDS)
         self._metrics = metrics
-        self._stop_point = stop_point
         self._monotonic = monotonic
+        self._commit = GroupCommit(
+            open_producer=lambda: open_producer(self._beat),
+            mark=mark,
+            linger=linger,
+            settled=lambda writes: self._tell(lambda side: side.settled(writes)),
+            metrics=metrics,
+            stop_point=stop_point,
+            monotonic=monotonic,
+        )
+        self._member: Member | None = None
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._pending = PendingWrites()
         self._owned: dict[Partition, Assignment] = {}
         self._numbers = 0
         self._drained: set[tuple[Partition, int]] = set()
@@ -76,17 +89,12 @@ class KafkaThread(Listener):
         self._alarms: dict[Partition, str] = {}
         self._restored_meanwhile: list[RestoreReport] = []
         self._to_restore: list[tuple[Partition, int]] = []
-        self._producer: TransactionalProducer | None = None
-        self._producer_ready = False
-        self._aborts_in_row = 0
-        self._not_before = 0.0
         self._last_report = 0.0
         self._stopping = False
         self._loop_side: LoopSide | None = None
         self._post: Callable[[Callable[[], None]], None] = lambda call: call()
         self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
         self.last_beat = monotonic()
-        self.last_turn = monotonic()
 
     # ---- from any thread -------------------------------------------------------------------------------------
 
@@ -103,7 +111,7 @@ class KafkaThread(Listener):
 
     def submit(self, write: Write) -> None:
         """Queue a write; ``LoopSide.settled`` says what became of it."""
-        self._commands.put(lambda: self._enqueue(write))
+        self._commands.put(partial(self._commit.add, write))
 
     def pause(self, partition: Partition, assignment: int) -> None:
         """Stop fetching a partition; nothing happens when this assignment of it is over."""
@@ -141,7 +149,12 @@ class KafkaThread(Listener):
     @property
     def joined(self) -> bool:
         """Whether the group has accepted us; also without partitions."""
-        return self._thread.is_alive() and hasattr(self, "_member") and self._member.joined
+        return self._thread.is_alive() and self._member is not None and self._member.joined
+
+    @property
+    def unwritable(self) -> list[str]:
+        """Topics that take nothing at the moment."""
+        return self._commit.unwritable
 
     @property
     def restoring(self) -> int:
@@ -153,35 +166,31 @@ class KafkaThread(Listener):
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            self._member = self._open_member(self, self._beat)
+            member = self._member = self._open_member(self, self._beat)
             while not self._stopping:
-                self._turn()
-            self._finish()
+                self._turn(member)
+            self._finish(member)
         except BaseException as caught:  # noqa: BLE001 - whatever it was, the process must hear of it and end
             error = caught
         self._tell(lambda side: side.kafka_ended(error))
 
-    def _turn(self) -> None:
+    def _turn(self, member: Member) -> None:
         self._beat()
         self._serve_commands()
         reports, self._restored_meanwhile = self._restored_meanwhile, []
         for report in reports:
             self._restored(report)
-        self._ready_producer()
-        polled = self._member.poll(min(max(self._linger, 0.005), 0.05), MOST_RECORDS)
-        metadata = self._member.metadata()  # one snapshot with self._owned: nothing below polls before the commit
+        self._open_commit()
+        polled = member.poll(self._patience, MOST_RECORDS)
+        metadata = member.metadata()  # one snapshot with self._owned: nothing below polls before the commit
         self._deliver(polled)
         self._serve_commands()
-        now = self._monotonic()
-        if self._pending.writes and now >= self._not_before and self._due(now):
+        if self._commit.is_due():
             self._transaction(metadata)
+        now = self._monotonic()
         if now - self._last_report >= REPORT_SECONDS:
             self._last_report = now
-            self._report()
-        self.last_turn = now
-
-    def _due(self, now: float) -> bool:
-        return len(self._pending.writes) >= MOST_WRITES or now - self._pending.since >= self._linger
+            self._report(member)
 
     def _beat(self) -> None:
         self.last_beat = self._monotonic()
@@ -199,18 +208,13 @@ class KafkaThread(Listener):
         except queue.Empty:
             return
 
-    def _enqueue(self, write: Write) -> None:
-        if not self._pending.writes:
-            self._pending.since = self._monotonic()
-        self._pending.writes.append(write)
-
     def _pause(self, partition: Partition, number: int) -> None:
         # A pause that the loop asked for before it heard of a new assignment would never be taken back.
         if self._is_live(partition, number):
-            self._member.pause([partition])
+            self._pause_fetching(partition)
 
     def _resume(self, partition: Partition, number: int) -> None:
-        if self._is_live(partition, number):
+        if self._is_live(partition, number) and self._member is not None:
             self._member.resume([partition])
 
     def _is_live(self, partition: Partition, number: int) -> bool:
@@ -220,109 +224,41 @@ class KafkaThread(Listener):
     def _stop(self) -> None:
         self._stopping = True
 
-    def _finish(self) -> None:
+    def _pause_fetching(self, partition: Partition) -> None:
+        if self._member is not None:
+            self._member.pause([partition])
+
+    def _metadata(self) -> object:
+        return self._member.metadata() if self._member is not None else None
+
+    def _finish(self, member: Member) -> None:
         """Write what waits, then leave. Leaving revokes, and so settles, what is still owned."""
-        deadline = self._monotonic() + 5.0
-        while self._pending.writes and self._producer_ready and self._monotonic() < deadline:
-            self._transaction(self._member.metadata())
-        self._member.close()
-        if self._producer is not None:
-            self._producer.close()
+        deadline = self._monotonic() + FINISH_SECONDS
+        while self._commit.waits_for() and self._commit.ready and self._monotonic() < deadline:
+            self._serve_commands(wait=0.005)
+            if self._commit.may_commit():
+                self._transaction(member.metadata())
+        member.close()
+        self._commit.close()
 
-    # ---- transactions ----------------------------------------------------------------------------------------
+    def _open_commit(self) -> None:
+        if self._commit.open():
+            self._request_restores()
 
-    def _ready_producer(self) -> None:
-        if self._producer_ready:
-            return
-        if self._producer is None:
-            self._producer = self._open_producer(self._beat)
-        if self._producer.initialise(0.5):
-            self._producer_ready = True
-            # Only now: the new instance has settled what the old one left, so a restore sees the truth.
+    def _request_restores(self) -> None:
+        """Have journals read; while the producer is being replaced, later: then they show what it has settled."""
+        if self._commit.ready and self._to_restore:
             self._restorer.request(self._to_restore)
             self._to_restore = []
 
-    def _transaction(self, metadata: object) -> None:
-        if not self._producer_ready or self._producer is None:
-            return
-        made = plan(self._pending.take(), self._owned)
-        self._settle(made.dropped, error=OwnershipLost("The partition is not ours any more."))
-        self._metrics.dropped_writes.inc(len(made.dropped))
-        if not made.writes:
-            return
-        begun = self._monotonic()
-        ended = self._producer.write(self._records_of(made), made.offsets, metadata, lambda: self._reached(made))
-        self._pending.since = self._monotonic()
-        self._metrics.transactions.labels(end=ended.end.value).inc()
-        self._metrics.transaction_duration_seconds.observe(self._pending.since - begun)
-        if ended.fenced:
-            self._metrics.fenced_transactions.inc()
-        if ended.end is End.COMMITTED:
-            self._committed(made, begun)
-        elif ended.end is End.ABORTED:
-            self._aborted(made, ended)
-        else:
-            self._unclear(made, ended)
-
-    def _records_of(self, made: Plan) -> list[OutRecord]:
-        records = [record for write in made.writes for record in write.records]
-        records.extend(
-            self._mark(partition, self._owned[partition].topic_id, offset) for partition, offset in made.offsets.items()
-        )
-        return records
-
-    def _reached(self, made: Plan) -> None:
-        if any(write.kind == "result" for write in made.writes):
-            self._stop_point("before_result_commit")
-
-    def _committed(self, made: Plan, begun: float) -> None:
-        self._aborts_in_row = 0
-        for partition, offset in made.offsets.items():
-            self._owned[partition].next_offset = offset
-        kinds = {write.kind for write in made.writes}
-        if "intent" in kinds:
-            self._stop_point("after_intent_commit")
-        if "result" in kinds:
-            self._stop_point("after_result_commit")
-        self._settle(made.writes, begun=begun)
-
-    def _aborted(self, made: Plan, ended: Ended) -> None:
-        self._aborts_in_row += 1
-        self._not_before = self._monotonic() + min(0.02 * 2 ** min(self._aborts_in_row, 7), 2.0)
-        if not ended.fenced:
-            self._metrics.produce_errors.labels(error=ended.reason).inc()
-        if not ended.refused:
-            # Routine: a rebalance that moved nothing still changes the generation. Poll, take a new snapshot, go on.
-            if self._aborts_in_row > 1:
-                logger.warning("transaction_aborted", reason=ended.reason, in_a_row=self._aborts_in_row)
-            self._pending.put_back(made.writes)
-            return
-        refused = self._writes_at(made, ended.refused)
-        self._settle(refused, error=RecordTooLarge("The topic refuses a record of this size."))
-        for write in refused:
-            # A result has a smaller form. Nothing else has, and later offsets must not pass it: its partition stops.
-            if write.kind not in ("result", "review"):
-                self._stop_partition(write.partition, "record_too_large")
-        self._pending.put_back([write for write in made.writes if write not in refused])
-
-    def _writes_at(self, made: Plan, positions: Sequence[int]) -> list[Write]:
-        owner = [write for write in made.writes for _ in write.records]
-        return list(dict.fromkeys(owner[position] for position in positions if position < len(owner)))
-
-    def _unclear(self, made: Plan, ended: Ended) -> None:
-        """Nobody knows how it ended. The journal does: a new producer settles it, and then everything is re-read."""
-        logger.warning("transaction_unclear", reason=ended.reason, writes=len(made.writes))
-        self._settle(made.writes, error=OwnershipLost("The end of its transaction is unknown; the journal decides."))
-        if self._producer is not None:
-            self._producer.close()
-        self._producer, self._producer_ready = None, False
-        for partition in list(self._owned):
-            self._renew(partition)
-
-    def _settle(self, writes: Sequence[Write], *, begun: float = 0.0, error: ConnectorError | None = None) -> None:
-        if writes:
-            settled = [Settled(write, begun, error) for write in writes]
-            self._tell(lambda side: side.settled(settled))
+    def _transaction(self, metadata: object) -> Verdict:
+        verdict = self._commit.commit(self._owned, metadata)
+        for partition in verdict.stopped:
+            self._stop_partition(partition, "record_too_large")
+        if verdict.unclear:
+            for partition in list(self._owned):
+                self._renew(partition)
+        return verdict
 
     # ---- ownership -------------------------------------------------------------------------------------------
 
@@ -332,9 +268,7 @@ class KafkaThread(Listener):
         for partition in partitions:
             self._number(partition)
         logger.info("partitions_assigned", partitions=[str(p) for p in partitions])
-        if self._producer_ready:
-            self._restorer.request(self._to_restore)
-            self._to_restore = []
+        self._request_restores()
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """Part of ``Listener``: settle what is open, while the other partitions keep committing."""
@@ -347,13 +281,16 @@ class KafkaThread(Listener):
         numbers = [(p, a.number) for p, a in going.items() if a.phase is Phase.SETTLING]
         self._tell(lambda side: side.revoking(numbers))
         deadline = self._monotonic() + (FAREWELL_SECONDS if self._stopping else REVOKE_SECONDS)
+        refusals = 0
         while self._unsettled(numbers) and self._monotonic() < deadline:
             self._beat()
-            self._ready_producer()
+            self._open_commit()
             self._serve_commands(wait=0.005)
-            if self._pending.writes:
-                # The snapshot of the last poll is refused in here, fresh metadata is accepted (measured, Kafka 4.4.0).
-                self._transaction(self._member.metadata())
+            # The snapshot of the last poll is refused in here, fresh metadata is accepted (measured, Kafka 4.4.0).
+            if self._commit.may_commit():
+                refusals = refusals + 1 if self._transaction(self._metadata()).fenced else 0
+            if refusals >= REFUSALS_MOST:
+                break  # fresh metadata is refused all the same: we are out of the group, so these are lost
         left = self._unsettled(numbers)
         if left:
             logger.warning("revoked_with_open_starts", partitions=[str(partition) for partition, _ in left])
@@ -368,7 +305,7 @@ class KafkaThread(Listener):
         self._release(partitions)
 
     def _unsettled(self, numbers: Sequence[tuple[Partition, int]]) -> list[tuple[Partition, int]]:
-        queued = {(write.partition, write.assignment) for write in self._pending.writes}
+        queued = self._commit.waits_for()
         return [
             (partition, number)
             for partition, number in numbers
@@ -386,7 +323,7 @@ class KafkaThread(Listener):
         """Start a partition over from the journal, in place; nothing of the old assignment may be written any more."""
         self._release([partition])
         if partition not in self._leaving:
-            self._member.pause([partition])
+            self._pause_fetching(partition)
             self._number(partition)
 
     def _release(self, partitions: Iterable[Partition]) -> None:
@@ -409,7 +346,7 @@ class KafkaThread(Listener):
             self._alarm(report.partition, report.outcome.reason, report.outcome.message)
             return
         found = report.outcome
-        if not self._member.begin(report.partition, found.offset):
+        if self._member is None or not self._member.begin(report.partition, found.offset):
             self._restored_meanwhile.append(report)
             return
         assignment.phase = Phase.LIVE
@@ -425,16 +362,14 @@ class KafkaThread(Listener):
             if partition.topic == topic and known and partition not in self._leaving:
                 logger.warning("topic_recreated", partition=str(partition))
                 self._renew(partition)
-        if self._producer_ready and self._to_restore:
-            self._restorer.request(self._to_restore)
-            self._to_restore = []
+        self._request_restores()
 
     def _stop_partition(self, partition: Partition, reason: str) -> None:
         """Read no further; what is open goes on."""
         assignment = self._owned.get(partition)
         if assignment is None or assignment.phase is not Phase.LIVE:
             return  # a restore that is under way decides by itself where to go on
-        self._member.pause([partition])
+        self._pause_fetching(partition)
         assignment.phase = Phase.SETTLING
         numbers = [(partition, assignment.number)]
         self._tell(lambda side: side.revoking(numbers))
@@ -469,10 +404,10 @@ class KafkaThread(Listener):
             self._restorer.check()  # a topic made again does this too, and is no alarm
             self._stop_partition(partition, "offset_out_of_range")
 
-    def _report(self) -> None:
+    def _report(self, member: Member) -> None:
         self._metrics.assigned_partitions.set(len(self._owned))
         for partition, assignment in self._owned.items():
-            end = self._member.log_end(partition)
+            end = member.log_end(partition)
             if end is not None and assignment.next_offset >= 0:
                 lag = max(0, end - assignment.next_offset)
                 self._metrics.consumer_lag_records.labels(**_labels(partition)).set(lag)

@@ -177,7 +177,7 @@ class ThreadWorld:
     def turn(self, times: int = 1, *, after: float = 0.05) -> None:
         for _ in range(times):
             self.clock.now += after
-            self.thread._turn()
+            self.thread._turn(cast("Member", self.member))
 
     def own(self, *partitions: Partition, offset: int = 5) -> None:
         """Partitions are assigned and restored."""
@@ -199,9 +199,15 @@ class ThreadWorld:
         return self.thread._owned[partition].number
 
     def write(
-        self, partition: Partition, kind: Kind = "started", *, number: int | None = None, offset: int | None = None
+        self,
+        partition: Partition,
+        kind: Kind = "started",
+        *,
+        number: int | None = None,
+        offset: int | None = None,
+        topic: str = JOURNAL,
     ) -> Write:
-        record = OutRecord(JOURNAL, f"{kind}-{partition}".encode(), b"value", (), 0)
+        record = OutRecord(topic, f"{kind}-{partition}".encode(), b"value", (), 0)
         write = Write(kind, partition, number or self.number(partition), (record,), offset)
         self.thread.submit(write)
         return write

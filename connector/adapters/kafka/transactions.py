@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from connector.adapters.kafka.errors import sentence_of
-from connector.core.errors import TopicError
+from connector.adapters.kafka.errors import Troubles, with_troubles
 from connector.core.record import OutRecord, Partition
 
 SLICE_SECONDS = 1.0
 """How long one call may wait before the caller is heard again. librdkafka may overrun it (measured: 9 to 22 s)."""
+
+LOOK_SECONDS = 0.5
+DELIVERY_SHARE = 0.6
+"""The part of the transaction's time that its records may take to arrive."""
 
 _REFUSED_RECORD = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG_SIZE})
 
@@ -41,13 +45,17 @@ class Ended:
         end: committed; aborted, certainly nothing is visible; or unclear, and the producer must be replaced.
         reason: librdkafka's name for what went wrong, or an empty text.
         fenced: the group or the coordinator refused us as stale.
-        refused: positions of records that the topic will never take (too large); only when aborted.
+        refused: positions of records that were refused for good, alone or with their batch; only when aborted.
+        stuck: topics that did not take their records (missing, denied, no leader); only when aborted.
+        broken: the producer must be replaced all the same. Nothing is unclear: a commit was never asked for.
     """
 
     end: End
     reason: str = ""
     fenced: bool = False
     refused: tuple[int, ...] = ()
+    stuck: frozenset[str] = frozenset()
+    broken: bool = False
 
 
 _FENCED = frozenset(
@@ -82,7 +90,11 @@ class TransactionalProducer:
             transaction_timeout: seconds after which the coordinator ends a transaction, and so our patience.
             beat: called before every call that may block.
         """
-        self._producer = Producer(dict(properties))
+        self._troubles = Troubles(properties)
+        try:
+            self._producer = Producer(with_troubles(properties, self._troubles))
+        except KafkaException as error:
+            raise self._troubles.explain(error, "Write", "transactional id") from error
         self._timeout = transaction_timeout
         self._beat = beat
 
@@ -96,7 +108,7 @@ class TransactionalProducer:
             Whether transactions may begin; False means call again.
 
         Raises:
-            TopicError: the broker will never allow it (authorization).
+            ConnectorError: the broker will never allow it (authorization).
         """
         self._beat()
         try:
@@ -104,7 +116,7 @@ class TransactionalProducer:
         except KafkaException as error:
             if error.args[0].retriable():
                 return False
-            raise TopicError([sentence_of(error)]) from error
+            raise self._troubles.explain(error, "Write", "transactional id") from error
         return True
 
     def write(
@@ -127,20 +139,23 @@ class TransactionalProducer:
         """
         if not offsets:
             raise ValueError("A transaction without offsets is not fenced.")
-        deadline = time.monotonic() + self._timeout
+        begun = time.monotonic()
+        delivery = _Delivery(records)
         try:
             self._beat()
             self._producer.begin_transaction()
-            refused = self._produce(records, deadline)
-            if refused:
-                return self._abort("record refused", refused=refused)
-            self._send_offsets(offsets, metadata, deadline)
+            # An abort must still come in time for the coordinator, or the end would be unclear.
+            self._produce(delivery, begun + DELIVERY_SHARE * self._timeout)
+            if delivery.refused:
+                return self._abort("RECORD_REFUSED", refused=tuple(delivery.refused))
+            if delivery.failed or delivery.open:
+                reason = next(iter(delivery.failed.values()), "NOT_DELIVERED")
+                return self._abort(reason, stuck=self._stuck(delivery))
+            self._send_offsets(offsets, metadata, begun + self._timeout)
         except KafkaException as error:
             return self._after(error)
-        except TimeoutError as error:
-            return self._abort(str(error))
         before_commit()
-        return self._commit(deadline)
+        return self._commit(begun + self._timeout)
 
     def close(self) -> None:
         """Let go without waiting; an open transaction is left to the next instance or the coordinator."""
@@ -148,38 +163,15 @@ class TransactionalProducer:
             self._producer.purge()
         del self._producer
 
-    def _produce(self, records: Sequence[OutRecord], deadline: float) -> tuple[int, ...]:
-        refused: list[int] = []
-        failed: list[KafkaError] = []
+    def _produce(self, delivery: _Delivery, deadline: float) -> None:
+        """Hand everything over and wait until it is delivered, some of it failed, or the deadline passed."""
+        for position, record in enumerate(delivery.records):
+            if not self._produce_one(delivery, position, record, deadline):
+                return
+        while self._flush() and not delivery.failed and time.monotonic() < deadline:
+            continue
 
-        def report(position: int) -> Callable[[KafkaError | None, object], None]:
-            def delivered(error: KafkaError | None, _message: object) -> None:
-                if error is None:
-                    return
-                if error.code() in _REFUSED_RECORD:
-                    refused.append(position)
-                else:
-                    failed.append(error)
-
-            return delivered
-
-        for position, record in enumerate(records):
-            self._produce_one(record, report(position), refused, position, deadline)
-        while self._flush():
-            if time.monotonic() > deadline:
-                raise TimeoutError("not delivered in time")
-        if failed and not refused:
-            raise KafkaException(failed[0])
-        return tuple(refused)
-
-    def _produce_one(
-        self,
-        record: OutRecord,
-        delivered: Callable[[KafkaError | None, object], None],
-        refused: list[int],
-        position: int,
-        deadline: float,
-    ) -> None:
+    def _produce_one(self, delivery: _Delivery, position: int, record: OutRecord, deadline: float) -> bool:
         placed: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
         while True:
             try:
@@ -188,21 +180,35 @@ class TransactionalProducer:
                     value=record.value,
                     key=record.key,
                     headers=list(record.headers),
-                    on_delivery=delivered,
+                    on_delivery=partial(delivery.report, position),
                     **placed,
                 )
             except BufferError:  # the local queue is full: serve delivery reports and try again
                 self._beat()
                 self._producer.poll(0.05)
                 if time.monotonic() > deadline:
-                    raise TimeoutError("the local queue stayed full") from None
+                    return False
             except KafkaException as error:
-                if error.args[0].code() not in _REFUSED_RECORD:
+                if error.args[0].fatal() or error.args[0].txn_requires_abort():
                     raise
-                refused.append(position)
-                return
+                delivery.report(position, error.args[0])
+                return not delivery.failed
             else:
-                return
+                return True
+
+    def _stuck(self, delivery: _Delivery) -> frozenset[str]:
+        """The topics to blame. One missing topic keeps every partition out of the transaction (measured), so ask."""
+        suspects = delivery.failed.keys() | {delivery.records[position].topic for position in delivery.open}
+        blamed: set[str] = set()
+        for topic in suspects:
+            self._beat()
+            try:
+                found = self._producer.list_topics(topic, LOOK_SECONDS).topics.get(topic)
+            except KafkaException:
+                return frozenset()  # nobody answers: no topic's fault
+            if found is None or found.error is not None:
+                blamed.add(topic)
+        return frozenset(blamed)
 
     def _flush(self) -> int:
         self._beat()
@@ -242,7 +248,14 @@ class TransactionalProducer:
             return Ended(End.UNCLEAR, reason.name(), fenced=fenced)
         return self._abort(reason.name(), fenced=fenced)
 
-    def _abort(self, reason: str, *, fenced: bool = False, refused: tuple[int, ...] = ()) -> Ended:
+    def _abort(
+        self,
+        reason: str,
+        *,
+        fenced: bool = False,
+        refused: tuple[int, ...] = (),
+        stuck: frozenset[str] = frozenset(),
+    ) -> Ended:
         deadline = time.monotonic() + self._timeout
         while True:
             self._beat()
@@ -251,6 +264,28 @@ class TransactionalProducer:
             except KafkaException as error:
                 if error.args[0].retriable() and time.monotonic() < deadline:
                     continue
-                return Ended(End.UNCLEAR, f"{reason}; abort: {error.args[0].name()}", fenced=fenced)
+                # Without a commit nothing can become visible, whatever the coordinator thinks of the transaction: one
+                # that it never saw begin, because its only topic is missing, cannot be aborted either (measured).
+                return Ended(End.ABORTED, reason, fenced, refused, stuck, broken=True)
             else:
-                return Ended(End.ABORTED, reason, fenced=fenced, refused=refused)
+                return Ended(End.ABORTED, reason, fenced=fenced, refused=refused, stuck=stuck)
+
+
+class _Delivery:
+    """Which records of one transaction have arrived."""
+
+    def __init__(self, records: Sequence[OutRecord]) -> None:
+        self.records = records
+        self.open = set(range(len(records)))
+        self.refused: list[int] = []
+        self.failed: dict[str, str] = {}
+
+    def report(self, position: int, error: KafkaError | None, _message: object = None) -> None:
+        """A delivery report, or what ``produce`` itself said."""
+        self.open.discard(position)
+        if error is None:
+            return
+        if error.code() in _REFUSED_RECORD:
+            self.refused.append(position)
+        elif error.code() != KafkaError._PURGE_QUEUE:  # noqa: SLF001 - librdkafka's own code
+            self.failed[self.records[position].topic] = error.name()
