@@ -237,6 +237,10 @@ class Restorer(Generic[ReaderT, ClusterT]):
                         self._said = str(error)
                         logger.warning("restore_waits", reason=self._said)
                     time.sleep(RETRY_SECONDS)
+                    # An admin client may go on asking the broker that died (seen for 70 s, three nodes, group
+                    # coordinator killed); a new one begins at the bootstrap servers.
+                    self._cluster.close()
+                    self._cluster = self._open_cluster()
             self._reader.close()
             self._cluster.close()
         except BaseException as error:  # noqa: BLE001 - whatever it was, the process must hear of it and end
