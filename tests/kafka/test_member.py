@@ -128,3 +128,28 @@ def test_a_partition_is_read_from_where_it_is_begun_and_not_before(
     assert sorted((r.partition.number, r.offset) for r in read) == [
         (number, offset) for number in range(PARTITIONS) for offset in range(3, 10)
     ]
+
+
+def test_a_partition_that_is_begun_as_soon_as_it_is_ours_loses_no_record(
+    open_member: Open,
+    kafka: Kafka,
+    topic: str,
+) -> None:
+    """Nothing that librdkafka still asks the broker when it is told where to begin may overrule that place."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number in range(40):
+        producer.produce(topic, value=b"%d" % number, partition=number % PARTITIONS)
+    producer.flush()
+    member, heard = open_member("only")
+
+    read = poll_until(member, lambda: len(heard.assigned) == PARTITIONS)
+    for partition in heard.assigned:
+        while not member.begin(partition, 3):
+            read.extend(member.poll(0.001, 100).records)  # a longer wait lets every look-up end
+    deadline = time.monotonic() + SECONDS / 3
+    while len(read) < PARTITIONS * 7 and time.monotonic() < deadline:
+        read.extend(member.poll(0.05, 100).records)
+
+    assert sorted((r.partition.number, r.offset) for r in read) == [
+        (number, offset) for number in range(PARTITIONS) for offset in range(3, 10)
+    ]

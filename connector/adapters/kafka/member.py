@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.adapters.kafka.errors import Troubles, with_troubles
 from connector.adapters.kafka.messages import AnyMessage, partition_of, record_of
@@ -160,7 +160,9 @@ class Member:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.joined = True
         fresh = [Partition(p.topic, p.partition) for p in partitions]
-        held = [TopicPartition(p.topic, p.number, OFFSET_END) for p in fresh]
+        # An offset that needs no look-up. With OFFSET_END, the broker's answer came after ``begin`` and overruled it:
+        # the partition was read from its end, and what stood between was lost.
+        held = [TopicPartition(p.topic, p.number, 0) for p in fresh]
         consumer.incremental_assign(held)
         consumer.pause(held)
         self.owned = self.owned | frozenset(fresh)
