@@ -1,0 +1,89 @@
+"""A broker that dies in the middle of the work: everything comes out once, and a worker ends only by its watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.history import History
+from tests.chaos.processes import Fleet, Worker
+from tests.guarantees.processes import start
+from tests.guarantees.scene import SECONDS, Scene, open_scene
+from tests.kafka.cluster import KafkaCluster
+from tests.kafka.fixtures import UniqueName
+
+COUNT = 60
+RECOVERED_SECONDS = 90.0
+COORDINATORS = 4
+"""Partitions of Kafka's own topics in the test cluster."""
+
+
+def _group_coordinator(cluster: KafkaCluster, scene: Scene, _worker: Worker) -> int:
+    described = cluster.admin.describe_consumer_groups([scene.name])[scene.name].result(SECONDS)
+    return int(described.coordinator.id)
+
+
+def _transaction_coordinator(cluster: KafkaCluster, scene: Scene, _worker: Worker) -> int:
+    described = cluster.admin.describe_consumer_groups([scene.name])[scene.name].result(SECONDS)
+    (member,) = described.members  # its client id is its transactional id
+    place = abs(_java_hash(member.client_id)) % COORDINATORS
+    return cluster.leader("__transaction_state", place)
+
+
+def _java_hash(text: str) -> int:
+    """``String.hashCode``, by which Kafka places a transactional id."""
+    value = 0
+    for char in text:
+        value = (31 * value + ord(char)) & 0xFFFFFFFF
+    return value - (1 << 32) if value & 0x80000000 else value
+
+
+def _all_accounted_for(history: History) -> bool:
+    parked = [entry for entry in history.open_entries if entry.state == "parked"]
+    return len(parked) == len(history.open_entries) and len(history.results) + len(parked) == COUNT
+
+
+async def _keep_running(worker: Worker) -> None:
+    """What a supervisor does: the watchdog may end a worker whose client does not come back, and nothing else may."""
+    while True:
+        if not worker.process.running:
+            assert worker.process.exit_code == 1
+            assert "kafka_thread_stuck" in worker.process.log, worker.process.log_tail()
+            worker.start()
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("who", [_group_coordinator, _transaction_coordinator])
+async def test_a_dead_broker_loses_and_doubles_nothing(
+    three_node_kafka: KafkaCluster,
+    unique_name: UniqueName,
+    fleet: Fleet,
+    who: Callable[[KafkaCluster, Scene, Worker], int],
+) -> None:
+    names = [f"doc-{number}" for number in range(COUNT)]
+    async with open_scene(three_node_kafka, unique_name("g"), partitions=3) as scene:
+        worker = start(fleet, scene, "worker", session=20, transaction=15)
+        await scene.write(*names[:20])
+        await scene.until(lambda h: len(h.results) >= 5)
+        node = await asyncio.to_thread(who, three_node_kafka, scene, worker)
+        writing = asyncio.create_task(scene.write(*names[20:]))
+        await scene.runs_at_least(25)
+        await asyncio.to_thread(three_node_kafka.kill_node, node)
+        try:
+            await writing
+            supervisor = asyncio.create_task(_keep_running(worker))
+            history = await scene.until(_all_accounted_for, within=RECOVERED_SECONDS)
+            supervisor.cancel()
+        finally:
+            # From this thread: the broker must live as long as the thread that started it.
+            three_node_kafka.start_node(node)
+        code = await asyncio.to_thread(worker.process.terminate, 25)
+
+    assert code == 0
+    parked = {str(entry.tag) for entry in history.open_entries}
+    assert not parked or "kafka_thread_stuck" in worker.process.log
+    assert len({result.result_id for result in history.results}) == len(history.results) == COUNT - len(parked)
+    assert len({run.tag for run in history.runs}) == len(history.runs)
