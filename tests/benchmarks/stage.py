@@ -256,12 +256,16 @@ def check(stage: Stage, reader: ResultReader, simulator: Simulator, *, lost: int
         simulator: what was bought.
         lost: how many may have no result, because their start is unclear.
     """
-    ids = [result["result_id"] for result in reader.results()]
+    results = reader.results()
+    ids = [result["result_id"] for result in results]
     bought = [tag for tag, _ in ledger_of(simulator)]
     assert len(set(ids)) == len(ids)
     assert len(set(bought)) == len(bought)
-    assert stage.produced - lost <= len(ids) <= stage.produced
-    assert stage.produced - lost <= len(bought) <= stage.produced
+    written = {(partition.number, offset) for partition, offsets in stage.produced_at.items() for offset in offsets}
+    emitted = {(result["source"]["partition"], result["source"]["offset"]) for result in results}
+    started = {(tag.partition.number, tag.offset) for tag in bought}
+    assert emitted <= started <= written
+    assert len(written - emitted) <= lost, f"without a result: {sorted(written - emitted)[:20]}"
 
 
 def wait_until(done: Callable[[], bool], within: float, otherwise: str, every: float = 0.1) -> None:
