@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from connector.adapters.kafka.member import Member
 from connector.adapters.kafka.properties import consumer_properties
@@ -152,4 +153,36 @@ def test_a_partition_that_is_begun_as_soon_as_it_is_ours_loses_no_record(
 
     assert sorted((r.partition.number, r.offset) for r in read) == [
         (number, offset) for number in range(PARTITIONS) for offset in range(3, 10)
+    ]
+
+
+def test_a_partition_whose_first_records_are_gone_is_read_from_where_it_is_begun(
+    open_member: Open,
+    kafka: Kafka,
+    topic: str,
+) -> None:
+    """New partitions are held at offset 0, which retention may have removed: that must not keep them from beginning."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    for number in range(40):
+        producer.produce(topic, value=b"%d" % number, partition=number % PARTITIONS)
+    producer.flush()
+    gone = [TopicPartition(topic, number, 5) for number in range(PARTITIONS)]
+    for future in AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).delete_records(gone).values():
+        future.result(10)
+    member, _ = open_member("only")
+
+    poll_until(member, lambda: len(member.owned) == PARTITIONS)
+    for _ in range(40):
+        assert member.poll(0.05, 100).records == ()
+    begun: set[int] = set()
+    read: list[Record] = []
+    deadline = time.monotonic() + SECONDS
+    while len(read) < PARTITIONS * 3 and time.monotonic() < deadline:
+        for number in set(range(PARTITIONS)) - begun:
+            if member.begin(Partition(topic, number), 7):
+                begun.add(number)
+        read.extend(member.poll(0.05, 100).records)
+
+    assert sorted((r.partition.number, r.offset) for r in read) == [
+        (number, offset) for number in range(PARTITIONS) for offset in range(7, 10)
     ]
