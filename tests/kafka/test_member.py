@@ -167,7 +167,8 @@ def test_a_partition_whose_first_records_are_gone_is_read_from_where_it_is_begun
         producer.produce(topic, value=b"%d" % number, partition=number % PARTITIONS)
     producer.flush()
     gone = [TopicPartition(topic, number, 5) for number in range(PARTITIONS)]
-    for future in AdminClient({"bootstrap.servers": kafka.bootstrap_servers}).delete_records(gone).values():
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for future in admin.delete_records(gone).values():
         future.result(10)
     member, _ = open_member("only")
 
