@@ -35,7 +35,10 @@ class Config(Section):
     """
 
     name: Name = "extend-connector"
-    """Consumer group, journal and signals topics, and the first part of every tag. It must not change later."""
+    """Consumer group, journal and signals topics, and the first part of every tag.
+
+    **Never change it: under a new name every reference that is still in the input topics is bought again.**
+    """
 
     kafka: Kafka = Kafka()
     """Where the brokers are, and how to talk to them."""
@@ -62,10 +65,10 @@ class Config(Section):
     """Where results go."""
 
     webhook: Webhook = Webhook()
-    """The webhook ingress, which comes with a later version."""
+    """The webhook ingress; reserved for a later version."""
 
     admin: Admin = Admin()
-    """Metrics, probes and status."""
+    """Metrics and probes."""
 
     log: Log = Log()
     """Log lines on stderr."""

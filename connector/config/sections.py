@@ -72,7 +72,7 @@ class Follow(Section):
     """Following runs to their end."""
 
     mode: Annotated[Literal["poll"], BeforeValidator(_mode)] = "poll"
-    """`poll`: ask the API. `webhook` comes later."""
+    """`poll`: ask the API. `webhook` is reserved for a later version."""
 
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
     """When `max_wait_ms` is over: `wait` on and alert, `emit` to `<prefix>.timed-out`, or `cancel` the run."""
@@ -122,26 +122,26 @@ class Output(Section):
 
 
 class Webhook(Section):
-    """The webhook ingress, which comes with a later version."""
+    """Reserved for a later version, the one with the webhook ingress: these keys are checked and do nothing yet."""
 
     port: Port = 8081
-    """Port of `POST /webhooks/extend`; 0 takes a free one."""
+    """Reserved for a later version: port of `POST /webhooks/extend`; 0 takes a free one."""
 
     secret_files: Annotated[tuple[FilePath, ...], Strict(strict=False)] = ()
-    """Files with the signing secrets; several while they are being changed."""
+    """Reserved for a later version: files with the signing secrets; several while they are being changed."""
 
     secrets: Annotated[tuple[Secret, ...], Strict(strict=False)] = ()
-    """The signing secrets themselves; from the environment only (`EXTEND_WEBHOOK_SECRET`)."""
+    """Reserved for a later version: the signing secrets; from the environment only (`EXTEND_WEBHOOK_SECRET`)."""
 
 
 class Admin(Section):
-    """Metrics, probes and status."""
+    """Metrics and probes."""
 
     host: Text = "0.0.0.0"  # noqa: S104 - in a pod, scrapes and probes come from outside
     """Address to listen on; `127.0.0.1` for this machine only."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """Port of `/metrics`, `/livez`, `/readyz` and `/status`; 0 takes a free one."""
+    """Port of `/metrics`, `/livez` and `/readyz`; 0 takes a free one."""
 
 
 class Log(Section):
