@@ -1,6 +1,6 @@
 """A journal entry: all that must survive about one open document.
 
-State by state (design 3): ``intent`` a POST may be on its way; ``ready`` accepted, certainly no run; ``started`` the
+State by state: ``intent`` a POST may be on its way; ``ready`` accepted, certainly no run; ``started`` the
 run is known; ``review`` its NEEDS_REVIEW is out and a person has not decided; ``parked`` an unclear start. A
 tombstone means done. Until ``started`` an entry holds the original record and the resolved request, so that a changed
 route cannot buy another run; afterwards only what the result needs. What a document says is left out of every

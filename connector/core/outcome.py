@@ -1,4 +1,4 @@
-"""What became of a POST that buys a run: the table of design 4, as types and one function.
+"""What became of a POST that buys a run: which answer means what, as types and one function.
 
 Started and refused are certain. Everything that is not certain is unclear, and an unclear start is never
 repeated: counting a harmless failure as unclear costs a look-up, the other mistake costs a second paid run.

@@ -1,4 +1,4 @@
-"""Where reading an input partition begins (design 3, Positions)."""
+"""Where reading an input partition begins, from the committed offset and the journal."""
 
 from __future__ import annotations
 

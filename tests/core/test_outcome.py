@@ -1,4 +1,4 @@
-"""The table of design 4, row by row: which answer to a POST means what."""
+"""Row by row: which answer to a POST means what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the design takes for granted about Kafka, asked of the broker itself.
+"""What the connector takes for granted about Kafka, asked of the broker itself.
 
 When a new broker or client breaks one of these, the connector's guarantees are void whatever its own tests say.
 """
