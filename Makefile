@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test check bench format lock schemas clean
+.PHONY: help demo broker test check bench format lock schemas clean
 
 ARGS =
 PYTHON ?=
@@ -20,6 +20,9 @@ help: ## print these lines
 
 demo: .venv/.installed ## show it: references in, results out, all run types, no broker needed
 	@$(RUN) connector demo $(ARGS)
+
+broker: .venv/.installed ## a real Apache Kafka on localhost:9092 for trying things out, until Ctrl-C
+	@$(RUN) tests.kafka.broker $(ARGS)
 
 test: check ## everything: make check, then all tests, some on a real Apache Kafka that they start
 	$(RUN) pytest $(addprefix --ignore=,$(QUICK)) $(ARGS)

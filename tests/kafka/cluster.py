@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,7 +20,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tests.kafka.jars import BROKER_VARIABLE, BrokerUnavailable, cache_folder, fetch_jars, read_lock
-from tests.kafka.node import Node, node_ports
+from tests.kafka.node import Node, Ports, node_ports
 
 _ATTEMPTS = 3
 _FORMAT_SECONDS = 60
@@ -58,6 +58,7 @@ class KafkaCluster:
         *,
         folder: Path | None = None,
         properties: Mapping[str, str] | None = None,
+        ports: Sequence[Ports] | None = None,
     ) -> None:
         """A cluster that does not run yet.
 
@@ -65,10 +66,12 @@ class KafkaCluster:
             nodes: how many; 1 or 3.
             folder: where configuration and logs stay after the end (data is removed); by default a temporary folder.
             properties: broker properties that differ from the harness's own.
+            ports: where each node listens; by default on ports that are free.
         """
         self._count = nodes
         self._folder = folder or Path(tempfile.mkdtemp(prefix="kafka-"))
         self._properties = dict(properties or {})
+        self._ports = ports
         self._nodes: tuple[Node, ...] = ()
         self._admin: AdminClient | None = None
 
@@ -119,7 +122,8 @@ class KafkaCluster:
             except BaseException as error:
                 self.stop()
                 # Somebody may take a port between our look and the broker's bind: other ports, everything anew.
-                if not isinstance(error, BrokerUnavailable) or attempt == _ATTEMPTS or not self._port_taken():
+                last = attempt == _ATTEMPTS or self._ports is not None
+                if last or not isinstance(error, BrokerUnavailable) or not self._port_taken():
                     raise
             else:
                 return
@@ -167,7 +171,7 @@ class KafkaCluster:
         return int(metadata.topics[topic].partitions[partition].leader)
 
     def _start_once(self, folder: Path, jars: Path) -> None:
-        ports = node_ports(self._count)
+        ports = self._ports or node_ports(self._count)
         self._nodes = tuple(
             Node(number, ports, folder / f"node-{number}", jars, self._properties)
             for number in range(1, self._count + 1)
