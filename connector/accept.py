@@ -76,6 +76,12 @@ class Resolver:
         Raises:
             RecordRejected: it can never become a run.
         """
+        if record.headers_lost:
+            raise RecordRejected(
+                Reason.UNDECODABLE,
+                "The name of one of the record's headers is not UTF-8, so that its headers could not be read and kept; "
+                "key and value are as they were. Send it with header names in UTF-8.",
+            )
         routes = [route for route in self._routes if route.topic == record.partition.topic]
         entry = accept(tag, resolve(record, routes, tag, self._decoder), record, now_ms)
         if self._size_of(entry) + STATE_CHANGES_BYTES > self._journal_bytes:

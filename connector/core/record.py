@@ -29,6 +29,7 @@ class Record:
         value: the value's bytes; None is a tombstone.
         headers: name and bytes, in order, doubles kept.
         timestamp: milliseconds since the epoch, or None.
+        headers_lost: it has headers that could not be read, and ``headers`` is empty.
     """
 
     partition: Partition
@@ -37,6 +38,7 @@ class Record:
     value: bytes | None = field(repr=False)
     headers: Headers = field(default=(), repr=False)
     timestamp: int | None = None
+    headers_lost: bool = False
 
     @property
     def next_offset(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,21 @@ def test_what_can_never_be_a_run_is_a_dead_letter_with_its_bytes(value: bytes, r
             assert w.sample("dead_letters_total", reason=reason) == 1
 
     scenario()
+
+
+@virtually
+async def test_a_record_whose_headers_could_not_be_read_is_a_dead_letter_with_key_and_value() -> None:
+    async with world() as w:
+        record = replace(w.record(key=KEY), headers=(), headers_lost=True)
+        w.kafka.deliver(record, w.record())
+        await w.until(lambda: w.dead_letters() and w.results())
+        (letter,) = w.dead_letters()
+        assert (letter.key, letter.value) == (record.key, record.value)
+        headers = dict(letter.headers)
+        assert headers["extend.reason"] == b"UNDECODABLE"
+        assert b"UTF-8" in (headers["__connect.errors.exception.message"] or b"")
+        assert [name for name in headers if not name.startswith(("__connect.errors.", "extend."))] == []
+        assert len(w.api.posts) == 1
 
 
 @virtually
