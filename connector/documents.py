@@ -30,6 +30,7 @@ class Holding:
         starts: starts that are under way, from the intent's write to the outcome's.
         settling: nothing new may be started; the partition is on its way out, or stopped.
         paused: fetching is paused because the inbox is full.
+        over: the assignment is over; its documents are somebody else's.
         states: how many documents are in each state.
         ready_on: how many wait in ``ready``, by route.
         size: bytes that the open documents take.
@@ -45,6 +46,7 @@ class Holding:
     starts: int = 0
     settling: bool = False
     paused: bool = False
+    over: bool = False
     states: Counter[State] = field(default_factory=Counter)
     ready_on: Counter[str] = field(default_factory=Counter)
     size: int = 0

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal, Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
+from connector.core.absence import Absence, Absences
+from connector.core.answer import USAGE_BLOCKED
 from connector.core.budget import TokenBucket
 from connector.core.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, TIMED_OUT, Ending
 from connector.core.entry import Entry, State
@@ -23,16 +26,15 @@ from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, ends_review, is_terminal
 from connector.core.schedule import Schedule
 from connector.documents import Holding
-from connector.logs import about
+from connector.logs import about, logger
 
 COALESCE_SECONDS = 0.005
 """Wake-ups closer than this are one (measured: 26 instead of 41 microseconds for each due run)."""
-NOT_FOUND_IN_A_ROW = 2
 UNREADABLE_IN_A_ROW = 3
-NOT_FOUND_AGE_SECONDS = 60.0
-"""A run that was just created may not be readable yet; after this age a repeated 404 means that it was deleted."""
+MISSING_SECONDS = 60.0
+"""How often a run is asked about that the API does not know."""
 FORBIDDEN_SECONDS = 30.0
-"""How long polling rests when the API refuses our key."""
+"""How long polling rests when the API refuses our key, or does not know most of our runs."""
 
 
 class GetClient(Protocol):
@@ -62,7 +64,6 @@ class Followed:
         since: when following it began, on the monotonic clock; the schedule counts from there.
         place: its newest place in the schedule; 0 while it is asked about.
         failures: reads in a row that failed.
-        missing: 404s in a row.
         overdue: ``max_wait_ms`` is over and was reported.
     """
 
@@ -71,7 +72,6 @@ class Followed:
     since: float
     place: int = 0
     failures: int = 0
-    missing: int = 0
     overdue: bool = False
 
 
@@ -122,6 +122,9 @@ class Follower:
         self._schedule: Schedule[Followed] = Schedule()
         self._by_holding: dict[Holding, dict[str, Followed]] = {}
         self._wake = asyncio.Event()
+        self._absences = Absences()
+        self._forbidden: set[str] = set()  # runs that were refused with 403 since a run could be read
+        self._held_until = 0.0
 
     def add(self, holding: Holding, entry: Entry, *, restored: bool = False) -> None:
         """Follow a run from now on.
@@ -132,6 +135,8 @@ class Follower:
             restored: it was found in the journal: its age counts, and it is asked about soon, but thousands of them
                 not in the same instant.
         """
+        if holding.over:
+            return  # it was released in the step in which the write was reported
         now = self._clock.monotonic()
         age = max(0.0, (self._clock.wall_ms() - (entry.started_ms or 0)) / 1000) if restored else 0.0
         followed = Followed(holding, entry, now - age)
@@ -145,6 +150,14 @@ class Follower:
         """The assignment is over."""
         for followed in self._by_holding.pop(holding, {}).values():
             self._schedule.remove(followed)
+            self._absences.forget(_run_id(followed))
+
+    def key_changed(self) -> None:
+        """There is a new API key: what the old one did not see, or was refused, says nothing any more."""
+        self._absences.start_over()
+        self._forbidden.clear()
+        self._held_until = 0.0
+        self._wake.set()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -166,22 +179,28 @@ class Follower:
             now = self._clock.monotonic()
             due = self._schedule.next_due()
             if due is not None and due <= now:
-                wait = self._budget.wait(now)
+                held = self._held_until - now
+                wait = max(self._budget.wait(now), held)
                 if wait > 0:
-                    self._metrics.api_throttled_seconds.labels(source="budget").inc(wait)
-                    await asyncio.sleep(wait)
+                    await self._pause(wait)  # and not asleep: a new key ends the hold at once
+                    if held <= 0:
+                        waited = self._clock.monotonic() - now
+                        self._metrics.api_throttled_seconds.labels(source="budget").inc(waited)
                     continue
                 followed = self._schedule.pop_due(now)
                 if followed is not None:
                     self._budget.take(now)
                     return followed
-            self._wake.clear()
-            pause = None if due is None else max(due - now, COALESCE_SECONDS)
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._pause(None if due is None else max(due - now, COALESCE_SECONDS))
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Wait this long, or until something changes."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
 
     async def _look(self, followed: Followed) -> None:
         try:
@@ -192,7 +211,7 @@ class Follower:
     async def _ask(self, followed: Followed) -> None:
         entry = followed.entry
         try:
-            run = await self._client.get(entry.request.run_type, entry.run_id or "")
+            run = await self._client.get(entry.request.run_type, _run_id(followed))
         except ApiNotFound:
             await self._not_found(followed)
         except ApiUnreadable as error:
@@ -200,7 +219,9 @@ class Follower:
         except ApiError as error:
             self._failed(followed, error)
         else:
-            followed.failures = followed.missing = 0
+            followed.failures = 0
+            self._forbidden.clear()
+            self._absences.read(_run_id(followed), followed.since)
             if self._has_ended(followed, run):
                 await self._finish(followed, run)
             else:
@@ -212,13 +233,21 @@ class Follower:
         return is_terminal(run.status)
 
     async def _not_found(self, followed: Followed) -> None:
-        followed.missing += 1
-        old = self._clock.monotonic() - followed.since > NOT_FOUND_AGE_SECONDS
-        if followed.missing >= NOT_FOUND_IN_A_ROW and old:
+        if not self._is_followed(followed):
+            return
+        now, was_systemic = self._clock.monotonic(), self._absences.systemic
+        absence = self._absences.missed(_run_id(followed), now)
+        if self._absences.systemic and not was_systemic:
+            logger.error("runs_not_found", then="no run ends as not found; see to the API key and its workspace")
+            if self._absences.blind:
+                # Once and not at every 404: a run that can be read must not wait behind each of those that cannot.
+                self._hold(now, FORBIDDEN_SECONDS)
+        if absence is Absence.GONE:
             about(followed.entry).warning("run_not_found")
             await self._finish(followed, RUN_NOT_FOUND)
-        else:
-            await self._again(followed)
+            return
+        pause = MISSING_SECONDS * (0.75 + self._random() / 2)
+        self._put(followed, now + (min(pause, self._wish(followed, now)) if absence is Absence.YOUNG else pause))
 
     async def _unreadable(self, followed: Followed, error: ApiUnreadable) -> None:
         """Too large, too deep: another look shows the same, and the document must not hang for ever."""
@@ -236,13 +265,26 @@ class Follower:
         wait = wait_seconds(followed.failures - 1, 2 * self._random() - 1, asked)
         if isinstance(error, ApiForbidden):
             wait = max(wait, FORBIDDEN_SECONDS)
-        if isinstance(error, ApiThrottled | ApiForbidden):
+            if self._concerns_all(followed, error):
+                self._hold(now, wait)
+        elif isinstance(error, ApiThrottled):
             # True for every request, so everybody waits and not only this run.
             self._budget.hold(now + wait)
             self._metrics.api_throttled_seconds.labels(source="retry_after").inc(wait)
         if followed.failures == 1:
             about(followed.entry).warning("look_failed", reason=type(error).__name__, status=error.status)
         self._put(followed, now + wait)
+
+    def _concerns_all(self, followed: Followed, error: ApiForbidden) -> bool:
+        """Whether the key or the account is refused as a whole; a 403 may be about one run alone."""
+        if error.status != HTTPStatus.FORBIDDEN or error.code == USAGE_BLOCKED:
+            return True
+        self._forbidden.add(_run_id(followed))
+        return len(self._forbidden) > 1
+
+    def _hold(self, now: float, seconds: float) -> None:
+        self._held_until = max(self._held_until, now + seconds)
+        self._metrics.api_throttled_seconds.labels(source="retry_after").inc(seconds)
 
     async def _again(self, followed: Followed) -> None:
         now = self._clock.monotonic()
@@ -264,24 +306,29 @@ class Follower:
         entry = followed.entry
         if not RUN_TYPES[entry.request.run_type].cancellable:
             return
-        await asyncio.sleep(self._writes.wait(self._clock.monotonic()))
-        self._writes.take(self._clock.monotonic())
+        now = self._clock.monotonic()
+        wait = self._writes.wait(now)
+        self._writes.take(now)  # before the wait: who comes meanwhile must find the place taken
+        await asyncio.sleep(wait)
         try:
             await self._client.cancel(entry.request.run_type, entry.run_id or "")
         except ApiError as error:
             about(entry).warning("cancel_refused", status=error.status, code=error.code)
 
     async def _finish(self, followed: Followed, ending: Ending) -> None:
-        known = self._by_holding.get(followed.holding, {})
-        if known.get(str(followed.entry.tag)) is not followed:
+        if not self._is_followed(followed):
             return  # the assignment ended while the look was under way
-        del known[str(followed.entry.tag)]
+        del self._by_holding[followed.holding][str(followed.entry.tag)]
+        self._absences.forget(_run_id(followed))
         await self._ended(followed.holding, followed.entry, ending, self._clock.wall_ms())
 
     def _put(self, followed: Followed, due: float) -> None:
-        if self._by_holding.get(followed.holding, {}).get(str(followed.entry.tag)) is followed:
+        if self._is_followed(followed):
             self._schedule.put(followed, due)
             self._wake.set()
+
+    def _is_followed(self, followed: Followed) -> bool:
+        return self._by_holding.get(followed.holding, {}).get(str(followed.entry.tag)) is followed
 
     def _wish(self, followed: Followed, now: float) -> float:
         """Seconds until the run wants to be asked about again."""
@@ -295,3 +342,7 @@ class Follower:
         due = self._schedule.next_due()
         late = due is not None and due < self._clock.monotonic()
         self._metrics.poller_due_runs.set(self._schedule.due_count(self._clock.monotonic()) if late else 0)
+
+
+def _run_id(followed: Followed) -> str:
+    return followed.entry.run_id or ""

@@ -147,7 +147,7 @@ class Pipeline:
         for partition, assignment in partitions:
             holding = self._holdings.get(partition, assignment)
             if holding is not None:
-                holding.settling = True
+                holding.settling = holding.over = True
                 self._follower.forget(holding)
                 self._holdings.remove(holding)
         self._wake.set()
@@ -184,6 +184,7 @@ class Pipeline:
     def key_changed(self) -> None:
         """There is a new API key: a halt for the old one ends now."""
         self._gate.key_changed()
+        self._follower.key_changed()
         self._wake.set()
 
     @property

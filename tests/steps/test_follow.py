@@ -8,9 +8,13 @@ from collections import deque
 
 import pytest
 
+from connector.core.absence import GONE_SECONDS, SYSTEMIC_RUNS
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable
 from connector.core.polling import PollingOptions
+from connector.core.run import Run
+from connector.follow import FORBIDDEN_SECONDS
+from tests.factories.records import entry_of
 from tests.fakes.api import Answer, not_found
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import P0, Options, World, world
@@ -89,8 +93,42 @@ async def test_a_run_that_the_api_does_not_know_any_more_ends_as_failed() -> Non
         (result,) = w.results("FAILED")
         assert result["failure_reason"] == "CONNECTOR_RUN_NOT_FOUND"
         assert result["run_id"] == "run_1"
-        assert len(w.api.gets) >= 2
-        assert w.api.gets[-1][0] - w.api.posts[0].at > 60.0
+        times = [at for at, _ in w.api.gets]
+        assert times[-1] - times[0] >= GONE_SECONDS
+        late = [b - a for a, b in itertools.pairwise(times) if a - times[0] > 90.0]
+        assert all(45.0 <= gap <= 80.0 for gap in late), "a missing run is asked about once a minute"
+
+
+@virtually
+async def test_no_run_ends_while_the_key_sees_none_of_them() -> None:
+    async with world() as w:
+        show(w, "PROCESSING")
+        w.send(SYSTEMIC_RUNS + 2)
+        await w.until(lambda: len(w.open(State.STARTED)) == SYSTEMIC_RUNS + 2)
+        w.api.shows = {run_id: deque([not_found()]) for run_id in w.api.tag_of}
+        await asyncio.sleep(5 * 3600.0)
+        assert w.results() == []
+        for run_id in w.api.shows:
+            w.api.shows[run_id] = deque(["PROCESSED"])
+        await w.until(lambda: len(w.results("PROCESSED")) == SYSTEMIC_RUNS + 2, within=300.0)
+
+
+@virtually
+async def test_polling_rests_when_most_runs_are_missing_and_a_new_key_ends_the_rest() -> None:
+    async with world() as w:
+        show(w, "PROCESSING")
+        w.send(SYSTEMIC_RUNS)
+        await w.until(lambda: len(w.open(State.STARTED)) == SYSTEMIC_RUNS)
+        w.api.shows = {run_id: deque([not_found()]) for run_id in w.api.tag_of}
+        await w.until(lambda: w.sample("api_throttled_seconds_total", source="retry_after") > 0)
+        w.api.shows.clear()
+        show(w, "PROCESSED")
+        held = len(w.api.gets)
+        w.send()
+        await asyncio.sleep(FORBIDDEN_SECONDS - 2.0)
+        assert len(w.api.gets) <= held + 1  # one look was under way
+        w.pipeline.key_changed()
+        await w.until(w.results, within=0.5)
 
 
 @virtually
@@ -127,6 +165,72 @@ def test_a_look_that_fails_is_repeated_and_the_run_is_never_lost(error: ApiError
         assert len(w.api.posts) == 1
 
     scenario()
+
+
+@virtually
+async def test_a_403_about_one_run_holds_no_other() -> None:
+    async with world() as w:
+        forbidden = ApiForbidden("not yours", status=403, code="FORBIDDEN")
+        show(w, "PROCESSING")
+        w.api.shows["run_1"] = deque([forbidden])
+        w.send(2)
+        await asyncio.sleep(20.0)
+        times = [at for at, run_id in w.api.gets if run_id == "run_2"]
+        assert len(times) >= 19
+        assert [run_id for _, run_id in w.api.gets].count("run_1") == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+def test_a_refused_key_holds_all_looks_until_there_is_another_key(status: int) -> None:
+    @virtually
+    async def scenario() -> None:
+        async with world() as w:
+            show(w, "PROCESSING")
+            w.send(50)
+            await asyncio.sleep(5.0)
+            show(w, ApiForbidden("key", status=status, code="NO"))
+            w.api.shows.clear()
+            await asyncio.sleep(3.0)
+            held = len(w.api.gets)
+            await asyncio.sleep(20.0)
+            assert len(w.api.gets) == held
+            w.api.shows.clear()
+            show(w, "PROCESSED")
+            w.pipeline.key_changed()
+            await w.until(w.results, within=0.5)
+
+    scenario()
+
+
+@virtually
+async def test_cancels_keep_to_their_budget() -> None:
+    cancelled: list[float] = []
+
+    async def cancel(run_type: str, run_id: str) -> Run:
+        cancelled.append(asyncio.get_running_loop().time())
+        return Run(id=run_id, run_type=run_type, status="CANCELLING")
+
+    options = Options(
+        on_timeout="cancel", writes_per_second=1.0, polling=PollingOptions(max_wait_ms=5_000, jitter_fraction=0)
+    )
+    async with world(options) as w:
+        show(w, "PROCESSING")
+        w.api.cancel = cancel  # type: ignore[method-assign]  # the fake of this one test
+        w.send(20)
+        await w.until(lambda: len(cancelled) == 20)
+    assert all(b - a > 0.99 for a, b in itertools.pairwise(cancelled))
+
+
+@virtually
+async def test_a_run_that_was_bought_in_the_step_of_its_release_is_not_followed() -> None:
+    async with world() as w:
+        await asyncio.sleep(1.0)
+        holding = w.holdings.of(P0)
+        assert holding is not None
+        w.kafka.lose(P0)
+        w.follower.add(holding, entry_of())
+        await asyncio.sleep(300.0)
+        assert w.api.gets == []
 
 
 @virtually

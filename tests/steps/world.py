@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
+from typing import Literal
 
 from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
@@ -67,6 +68,8 @@ class Options:
     starts_per_second: float | None = None
     limit: int = 1_000_000
     journal_limit: int = 1_000_000
+    on_timeout: Literal["wait", "emit", "cancel"] = "wait"
+    writes_per_second: float | None = None
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
 
@@ -135,9 +138,9 @@ class World:
         self.follower = Follower(
             client=self.api,
             budget=TokenBucket(None),
-            writes=TokenBucket(None),
+            writes=TokenBucket(options.writes_per_second),
             options=options.polling,
-            on_timeout="wait",
+            on_timeout=options.on_timeout,
             review_interval=60.0,
             at_once=32,
             ended=self._ended,
