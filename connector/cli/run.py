@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from functools import partial
-from pathlib import Path
 
 from connector import logs
 from connector.adapters.kafka.version import librdkafka_version
 from connector.adapters.metrics import Metrics
 from connector.assembly import look_at_topics
+from connector.cli.key_file import KeyFile
 from connector.cli.loading import ConfigOption, load_config
 from connector.config import Config
 from connector.core.run_types import status_topics
@@ -49,15 +48,7 @@ async def _work(config: Config) -> None:
         topics,
         metrics=metrics,
         stop_point=stop_point_of(os.environ.get(VARIABLE)),
-        read_key=partial(_read_key, config.extend.api_key_file),
+        read_key=KeyFile(config.extend.api_key_file).read,
     )
     worker.handle_signals()
     await worker.run()
-
-
-def _read_key(path: str | None) -> str | None:
-    """The API key as the file has it now; None where there is no file, or while it is being replaced."""
-    try:
-        return Path(path).read_text(encoding="utf-8").strip() if path is not None else None
-    except OSError:
-        return None

@@ -14,7 +14,14 @@ from connector.config.keys import Path, section_of
 from connector.config.model import Config
 from connector.config.quantities import FROM_FILE
 from connector.config.rules import Finding, problems_of, warnings_of
-from connector.config.secret_files import ReadFile, refuse_secrets_in_the_file, settle_alternatives, take_secrets
+from connector.config.secret import Secret
+from connector.config.secret_files import (
+    ReadFile,
+    read_key_file,
+    refuse_secrets_in_the_file,
+    settle_alternatives,
+    take_secrets,
+)
 from connector.config.sentences import error_details, findings_of
 from connector.config.yaml_tree import MAX_CHARS, read_yaml
 from connector.core.errors import ConfigurationError, Problem
@@ -67,6 +74,19 @@ def examine(path: FileSystemPath | None, environ: Mapping[str, str]) -> Parsed:
     file = path or DEFAULT_FILE
     text = _text_of(file, required=path is not None)
     return parse(text, environ, _read_bytes, source=str(file))
+
+
+def read_key(path: str) -> Secret:
+    """The API key as its file has it now, checked as at the first load; for keys that are changed while a worker runs.
+
+    Args:
+        path: what ``extend.api_key_file`` says.
+
+    Raises:
+        ValueError: the file cannot be read or holds no key; the sentence names the file and does not show what is in
+            it.
+    """
+    return read_key_file(path, _read_bytes)
 
 
 def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, source: str = "connector.yaml") -> Parsed:

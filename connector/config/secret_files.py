@@ -38,6 +38,23 @@ def read_secret(text: str, *, visible_ascii: bool = False) -> Secret:
     return Secret(secret)
 
 
+def read_key_file(name: str, read_file: ReadFile) -> Secret:
+    """The API key that a file holds, checked as at the first load.
+
+    Args:
+        name: the file, as ``extend.api_key_file`` names it.
+        read_file: reads it; raises OSError.
+
+    Raises:
+        ValueError: a sentence that names the file and does not show the key.
+    """
+    text = _text_of(name, read_file)
+    try:
+        return read_secret(text, visible_ascii=True)
+    except ValueError as error:
+        raise ValueError(f"names a file that {error} ({shown(name)})") from None
+
+
 def settle_alternatives(settings: Settings) -> list[Problem]:
     """Keep one of two keys that exclude each other: the one from the place that counts more.
 
