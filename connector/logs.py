@@ -105,7 +105,7 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
         return
-    logger.error("Nobody caught this.", exc_info=(kind, error, trace))
+    logger.error("uncaught_exception", exc_info=(kind, error, trace))
 
 
 class _Lines(logging.StreamHandler[TextIO]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from connector.adapters.metrics import Metrics
@@ -25,7 +26,7 @@ from connector.core.outcome import (
     Unclear,
     outcome_of,
 )
-from connector.core.route_guard import RouteGuard
+from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
 from connector.logs import about
 from connector.stop_points import StopPoint
@@ -33,6 +34,11 @@ from connector.stop_points import StopPoint
 LEASE_SECONDS = 5.0
 """A POST is sent within this of the begin of its intent's transaction, or not at all. It bounds lateness; it proves
 nothing, because a process may sleep after the check."""
+
+_MEND_THE_KEY = (
+    "Correct the key in extend.api_key_file, which is read again every 10 s (with EXTEND_API_KEY: restart), or the "
+    "account's rights and credits. Nothing is lost; one start is tried now and then."
+)
 
 NEVER_SENT = Refused("NEVER_SENT")
 """The POST was called off before anything was handed to the HTTP client."""
@@ -100,6 +106,19 @@ def _name(intent: Entry) -> tuple[str, str]:
     return str(intent.tag), intent.nonce or ""
 
 
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """Whose trial a start is: its end must be told to them, and to nobody else.
+
+    Attributes:
+        of_gate: it is the one real start that the stopped gate allows.
+        of_route: it is the one that its stopped route allows.
+    """
+
+    of_gate: bool = False
+    of_route: bool = False
+
+
 class Starter:
     """Sends POSTs and tells the gate and the routes' guards what they led to."""
 
@@ -108,7 +127,7 @@ class Starter:
         *,
         client: CreateClient,
         gate: StartGate,
-        guards: dict[str, RouteGuard],
+        guards: RouteGuards,
         deadline: float,
         clock: Clock,
         random: Callable[[], float],
@@ -121,7 +140,7 @@ class Starter:
         Args:
             client: the API.
             gate: what stops all starts.
-            guards: what stops a route, by its name.
+            guards: what stops a route.
             deadline: seconds that a POST may take in all.
             clock: the time.
             random: a number in [0, 1).
@@ -140,7 +159,7 @@ class Starter:
         self._late = late
         self.facts = Facts()
 
-    async def post(self, intent: Entry, begun: float, may_send: Callable[[], bool], *, trial: bool) -> StartOutcome:
+    async def post(self, intent: Entry, begun: float, may_send: Callable[[], bool], trials: Trials) -> StartOutcome:
         """The POST of an intent that is committed.
 
         Args:
@@ -148,7 +167,11 @@ class Starter:
             begun: when its transaction began, on the monotonic clock.
             may_send: whether the partition is still ours under the same assignment; asked, with the lease, in the
                 step in which the body begins to be written.
-            trial: it is the one real start that a stopped gate allows.
+            trials: whose trial it is.
+
+        Returns:
+            What it led to. The refusal of a route that is stopped is no refusal for good: the route is at fault, and
+            the document waits.
         """
         called_off = False
 
@@ -162,12 +185,11 @@ class Starter:
         outcome = await self._create(intent, may_write)
         if called_off:
             outcome = NEVER_SENT
-        self._settle(intent, outcome, trial=trial)
-        return outcome
+        return self._settle(intent, outcome, trials)
 
-    def call_off(self, intent: Entry, *, trial: bool) -> None:
+    def call_off(self, intent: Entry, trials: Trials) -> None:
         """Nothing was sent for this intent, whose own transaction did not end well."""
-        self._settle(intent, NEVER_SENT, trial=trial)
+        self._settle(intent, NEVER_SENT, trials)
 
     async def probe(self, run_type: str) -> None:
         """Ask with an empty body whether the API is alive."""
@@ -199,22 +221,29 @@ class Starter:
         self._stop_point("after_created")
         return Started(run)
 
-    def _settle(self, intent: Entry, outcome: StartOutcome, *, trial: bool) -> None:
-        """The fact is known; tell whoever waits for it, the gate and the route's guard."""
+    def _settle(self, intent: Entry, outcome: StartOutcome, trials: Trials) -> StartOutcome:
+        """Tell the gate and the route's guard, then the fact to whoever waits for it."""
+        self._tell_gate(intent, outcome, trial=trials.of_gate)
+        now = self._clock.monotonic()
+        guard = self._guards.of(intent.request.route)
+        if isinstance(outcome, Started):
+            guard.started()
+        elif not isinstance(outcome, RefusedForGood):
+            guard.undecided(now, trial=trials.of_route)
+        elif not guard.refused(outcome.code, now, trial=trials.of_route):
+            outcome = Refused(outcome.code)
         fact = self.facts.about(intent)
         if fact is not None and not fact.done():
             fact.set_result(outcome)
+        return outcome
+
+    def _tell_gate(self, intent: Entry, outcome: StartOutcome, *, trial: bool) -> None:
         now = self._clock.monotonic()
-        guard = self._guards[intent.request.route]
         log = about(intent)
         match outcome:
-            case Started():
-                self._gate.answered(trial=trial)
-                guard.started()
-            case RefusedForGood():
+            case Started() | RefusedForGood():
                 self._gate.answered(trial=trial)
             case Refused(reason, retry_after):
-                guard.undecided(now)
                 self._metrics.starts_refused.labels(reason=reason).inc()
                 if outcome is NEVER_SENT:
                     self._gate.never_sent(trial=trial)
@@ -223,11 +252,9 @@ class Starter:
                     self._gate.refused(now, retry_after, self._random(), answered=answered, trial=trial)
                     log.warning("start_refused", reason=reason, retry_after=retry_after)
             case Systemic(code):
-                guard.undecided(now)
                 self._gate.forbidden(now, trial=trial)
                 self._metrics.starts_refused.labels(reason=code).inc()
-                log.error("starts_forbidden", code=code)
+                log.error("starts_forbidden", code=code, way_out=_MEND_THE_KEY)
             case Unclear(reason):
-                guard.undecided(now)
                 self._gate.unclear(now, trial=trial)
                 log.warning("start_unclear", reason=reason)

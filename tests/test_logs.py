@@ -255,7 +255,7 @@ def test_warnings_and_uncaught_exceptions_are_lines_of_the_log_too() -> None:
     assert warning["logger"] == "py.warnings"
     assert "DeprecationWarning: old" in warning["event"]
     for line in (in_thread, at_last):
-        assert line["event"] == "Nobody caught this."
+        assert line["event"] == "uncaught_exception"
         assert line["exception"].endswith("ValueError: Bearer ***")
 
 
