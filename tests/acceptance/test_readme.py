@@ -1,82 +1,130 @@
-"""The README's worker example, word for word, against a real broker and the simulated API."""
+"""The README's worker section, block by block as it stands: broker, simulator, worker, a document and its result.
+
+Each block is a terminal. Only ports and addresses are adapted to what is free here.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import re
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.chaos.processes import COMMAND, Fleet, environment
+from tests.chaos.processes import COMMAND, environment, wait_for_answer
 from tests.child_process import ChildProcess
-from tests.kafka.cluster import Kafka
+from tests.kafka.cluster import given_kafka
 from tests.ports import HOST, free_ports
 
-README = Path(__file__).parents[2] / "README.md"
-EXAMPLE = README.read_text(encoding="utf-8").partition("## A worker of your own")[2].partition("\n## ")[0]
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## A worker of your own")[2].partition("\n## ")[0]
+CTRL_C = 130
+
+pytestmark = pytest.mark.kafka
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", EXAMPLE, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    """The commands of the example, without their comments."""
-    lines = (line.partition("#")[0].split() for line in blocks("sh")[0].splitlines())
-    return [line for line in lines if line]
+@dataclass(frozen=True)
+class Place:
+    """Where the section is played: a folder in the place of the clone, and what its addresses became."""
+
+    folder: Path
+    broker: str
+    simulator: int
+    admin: int
+
+    def adapt(self, text: str) -> str:
+        """A block with the addresses of this place."""
+        return text.replace("localhost:9092", self.broker).replace("8090", str(self.simulator))
+
+    def terminal(self, name: str, block: str) -> ChildProcess:
+        """A block as a shell runs it; the last line, which blocks, takes the shell's place so that Ctrl-C meets it."""
+        *lines, last = [line for line in self.adapt(block).splitlines() if line]
+        script = "\n".join([f"cd '{self.folder}'", *lines, f"exec {last}"])
+        env = environment({"CONNECTOR__ADMIN__PORT": str(self.admin), "COLUMNS": "200"})
+        return ChildProcess(name, ["sh", "-e", "-c", script], self.folder / f"{name}.log", env)
+
+
+def wait_for_text(process: ChildProcess, text: str, within: float = 60.0) -> None:
+    deadline = time.monotonic() + within
+    while text not in process.log:
+        assert process.running, f"{process.name} ended with {process.exit_code}:\n{process.log_tail(30)}"
+        assert time.monotonic() < deadline, f"{process.name} has not said {text!r}:\n{process.log_tail(30)}"
+        time.sleep(0.1)
+
+
+def interrupt(process: ChildProcess) -> int:
+    """Ctrl-C; the exit code."""
+    process.send(signal.SIGINT)
+    return process.wait(30)
 
 
 @pytest.fixture
-def folder(kafka: Kafka, tmp_path: Path) -> Iterator[Path]:
-    """A folder with the README's configuration, adapted to where broker, key and API are here."""
-    key = tmp_path / "key"
-    key.write_text("sk_readme\n", encoding="utf-8")
-    with Fleet(tmp_path) as fleet:
-        simulator = fleet.simulator("--median", "0.5")
-        (port,) = free_ports(1)
-        config = yaml.safe_load(blocks("yaml")[0])
-        config["kafka"]["bootstrap_servers"] = kafka.bootstrap_servers
-        config["extend"] |= {"api_key_file": str(key), "base_url": simulator.base_url}
-        config["admin"] = {"port": port, "host": HOST}
-        (tmp_path / "connector.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-        yield tmp_path
+def place(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(COMMAND.parent)
+    port, simulator, admin = free_ports(3)
+    given = given_kafka()
+    if given is not None:
+        yield Place(tmp_path, given.bootstrap_servers, simulator, admin)
+        return
+    command = ["sh", "-c", f"cd '{ROOT}' && exec '{sys.executable}' -m tests.kafka.broker --port {port}"]
+    broker = ChildProcess("broker", command, tmp_path / "broker.log")
+    broker.start()
+    try:
+        wait_for_text(broker, "Kafka answers")
+        yield Place(tmp_path, f"localhost:{port}", simulator, admin)
+        assert interrupt(broker) == 0
+    finally:
+        broker.kill()
 
 
-def call(folder: Path, *command: str) -> str:
-    done = subprocess.run(
-        [COMMAND, *command],
-        cwd=folder,
-        env=environment({"COLUMNS": "200"}),
+def test_make_broker_runs_the_broker_of_the_tests() -> None:
+    assert blocks("sh")[0].split("#")[0].strip() == "make broker"
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    said = subprocess.run(
+        ["make", "--dry-run", "--old-file=.venv/.installed", "broker"],  # noqa: S607 - whichever make the machine has
+        cwd=ROOT,
+        env=outside,
         capture_output=True,
         text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+        check=True,
+    ).stdout
+    assert said.split() == [".venv/bin/python", "-m", "tests.kafka.broker"]
 
 
-def test_the_example_works_as_it_stands(folder: Path) -> None:
-    example = {line[1]: line[2:] for line in commands()}
-    assert list(example) == ["check", "topics", "run", "submit", "results"]
-
-    call(folder, "check", *example["check"])
-    call(folder, "topics", *example["topics"])
-    in_folder = f"cd '{folder}' && exec '{COMMAND}' run"
-    worker = ChildProcess("worker", ["sh", "-c", in_folder], folder / "worker.log", environment({}))
-    worker.start()
+@pytest.mark.timeout(180)
+def test_the_section_works_line_by_line(place: Place) -> None:
+    _, simulate, work, look = blocks("sh")
+    (config,) = blocks("yaml")
+    (place.folder / "connector.yaml").write_text(place.adapt(config), encoding="utf-8")
+    simulator = place.terminal("simulator", simulate)
+    worker = place.terminal("worker", work)
+    reader = place.terminal("reader", look)
     try:
-        call(folder, "submit", *example["submit"])
-        lines = call(folder, "results", "--json", "--limit", "1", "--timeout", "40", "--follow").splitlines()
-        result = json.loads(lines[0])
-        assert worker.terminate(within=25) == 0
-    finally:
-        worker.kill()
+        simulator.start()
+        wait_for_answer(f"http://{HOST}:{place.simulator}/_simulator/statistics", simulator, 30)
+        worker.start()
+        wait_for_answer(f"http://{HOST}:{place.admin}/readyz", worker, 60)
+        reader.start()
+        wait_for_text(reader, "PROCESSED")
 
-    assert result["document_id"] == "inv-1"
-    assert result["status"] == "PROCESSED"
-    assert result["run_type"] == "extract"
+        assert "The configuration is right." in worker.log
+        assert "1 reference acknowledged by topic documents" in reader.log
+        assert " inv-1 " in reader.log
+        assert interrupt(reader) == CTRL_C
+        assert interrupt(worker) == 0
+        assert interrupt(simulator) == 0
+    finally:
+        for process in (reader, worker, simulator):
+            process.kill()
