@@ -32,7 +32,7 @@ from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
-from connector.core.route_guard import RouteGuard
+from connector.core.route_guard import RouteGuards
 from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
 from connector.documents import Holdings
 from connector.emit import Emitter
@@ -147,7 +147,7 @@ def assemble(around: Surroundings) -> Parts:
     journal = Journal(writer=kafka, codec=codec, place=place, writer_id=around.client_id)
     holdings = Holdings()
     gate = StartGate()
-    guards = {route.name: RouteGuard() for route in config.core_routes()}
+    guards = RouteGuards(route.name for route in config.core_routes())
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
@@ -169,7 +169,7 @@ def assemble(around: Surroundings) -> Parts:
         journal=journal,
         dead_letter=emitter.dead_letter,
         holdings=holdings,
-        route_stopped=lambda route: guards[route].stopped,
+        route_stopped=lambda route: guards.of(route).stopped,
         most_in_flight=config.start.max_in_flight,
         most_bytes=config.start.max_bytes,
         pause=kafka.pause,

@@ -22,7 +22,7 @@ from connector.core.errors import OwnershipLost, RecordRejected
 from connector.core.outcome import Refused, RefusedForGood, Started, StartOutcome, Systemic, Unclear
 from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
-from connector.core.route_guard import RouteGuard
+from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
@@ -30,7 +30,7 @@ from connector.follow import Follower
 from connector.journal.crossing import RecordTooLarge, Settled
 from connector.journal.journal import Journal, Written
 from connector.logs import about
-from connector.start import Starter
+from connector.start import Starter, Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Pipeline:
         follower: Follower,
         emitter: Emitter,
         gate: StartGate,
-        guards: dict[str, RouteGuard],
+        guards: RouteGuards,
         budget: StartBudget,
         most_starts: int,
         ordered: bool,
@@ -75,7 +75,7 @@ class Pipeline:
             follower: step 3.
             emitter: step 4.
             gate: what stops all starts.
-            guards: what stops a route, by its name.
+            guards: what stops a route.
             budget: what starts may cost.
             most_starts: starts under way at once.
             ordered: documents with one key go one after the other.
@@ -219,7 +219,7 @@ class Pipeline:
 
     def _next_trial(self, now: float) -> float | None:
         # A trial that is due and finds no document needs no timer: the document that comes wakes us.
-        trials = [guard.next_trial() for guard in self._guards.values()]
+        trials = [guard.next_trial() for guard in self._guards]
         return min((at - now for at in trials if at is not None and at > now), default=None)
 
     def _next_candidate(self, now: float, *, trial: bool) -> _Candidate | None:
@@ -238,10 +238,10 @@ class Pipeline:
 
     def _candidates(self, holdings: Sequence[Holding], now: float, *, trial: bool) -> Iterator[_Candidate]:
         def may_start(entry: Entry) -> bool:
-            return self._guards[entry.request.route].may_start(now)
+            return self._guards.of(entry.request.route).may_start(now)
 
         def on_trial(entry: Entry) -> bool:
-            return trial or self._guards[entry.request.route].stopped
+            return trial or self._guards.of(entry.request.route).stopped
 
         for holding in holdings:
             entry = holding.next_ready(may_start, on_trial)
@@ -258,7 +258,7 @@ class Pipeline:
         holding = candidate.holding
         intent = candidate.entry.intend(self._nonce())
         self._budget.take(now)
-        self._guards[intent.request.route].begin()
+        trials = Trials(of_gate=trial, of_route=self._guards.of(intent.request.route).begin())
         if trial:
             self._gate.begin_trial()
         self._starter.facts.open(intent)
@@ -269,7 +269,7 @@ class Pipeline:
         if candidate.next_offset is not None:
             self._acceptor.take_head(holding)
             self._acceptor.clear_head(holding)
-        self.spawn(self._begin(holding, intent, written, trial=trial))
+        self.spawn(self._begin(holding, intent, written, trials))
 
     async def _probe(self, run_type: str) -> None:
         await self._starter.probe(run_type)
@@ -277,15 +277,15 @@ class Pipeline:
 
     # ---- the way to a run ------------------------------------------------------------------------------------
 
-    async def _begin(self, holding: Holding, intent: Entry, written: Written, *, trial: bool) -> None:
+    async def _begin(self, holding: Holding, intent: Entry, written: Written, trials: Trials) -> None:
         """Intent committed, one POST, the outcome committed."""
         try:
             begun = await written
         except (OwnershipLost, RecordTooLarge):  # of the latter the Kafka thread has made an alarm
-            self._starter.call_off(intent, trial=trial)
+            self._starter.call_off(intent, trials)
             self._start_is_over(holding)
             return
-        outcome = await self._starter.post(intent, begun, lambda: not holding.settling, trial=trial)
+        outcome = await self._starter.post(intent, begun, lambda: not holding.settling, trials)
         await self._conclude(holding, intent, outcome)
 
     async def _resolve(self, holding: Holding, intent: Entry) -> None:
@@ -325,10 +325,6 @@ class Pipeline:
         self._follower.add(holding, entry)
 
     async def _refused(self, holding: Holding, intent: Entry, outcome: RefusedForGood) -> None:
-        guard = self._guards[intent.request.route]
-        if not guard.refused(outcome.code, self._clock.monotonic()):
-            await self._wait_again(holding, intent, outcome.code)
-            return
         error = RecordRejected(
             Reason.REFUSED_BY_API,
             outcome.message,
@@ -414,7 +410,7 @@ class Pipeline:
         metrics.review_documents.set(holdings.count(State.REVIEW))
         oldest_ms = holdings.oldest_started_ms()
         metrics.oldest_run_started_timestamp_seconds.set(float("nan") if oldest_ms is None else oldest_ms / 1000)
-        for route, guard in self._guards.items():
+        for route, guard in self._guards.configured():
             metrics.starts_stopped.labels(route=route, reason="refusals").set(guard.stopped)
             metrics.starts_stopped.labels(route=route, reason="breaker").set(self._gate.reason == "unclear")
             metrics.starts_stopped.labels(route=route, reason="forbidden").set(self._gate.reason == "forbidden")

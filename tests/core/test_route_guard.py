@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from connector.core.route_guard import LONGEST_TRIAL_SECONDS, REFUSED_IN_A_ROW, RouteGuard
+from connector.core.route_guard import LONGEST_TRIAL_SECONDS, REFUSED_IN_A_ROW, RouteGuard, RouteGuards
 
 
 def stopped(now: float = 0.0) -> RouteGuard:
@@ -62,15 +62,36 @@ def test_trials_come_one_at_a_time_and_further_and_further_apart() -> None:
         guard.begin()
         assert not guard.may_start(now + 1e9)
         assert guard.next_trial() is None
-        assert not guard.refused("BAD", now)
+        assert not guard.refused("BAD", now, trial=True)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 def test_a_trial_without_an_answer_leads_to_another_one() -> None:
     guard = stopped()
-    guard.begin()
-    guard.undecided(1.0)
+    assert guard.begin()
+    guard.undecided(1.0, trial=True)
     assert guard.next_trial() is not None
+
+
+def test_the_end_of_a_start_from_before_the_stop_makes_no_room_for_a_second_trial() -> None:
+    guard = stopped()
+    due = guard.next_trial()
+    assert due is not None
+    assert guard.begin()
+    assert not guard.refused("BAD", due)
+    guard.undecided(due)
+    assert not guard.may_start(due + LONGEST_TRIAL_SECONDS)
+    guard.undecided(due, trial=True)
+    assert guard.may_start(due + LONGEST_TRIAL_SECONDS)
+
+
+def test_a_route_that_only_the_journal_names_has_a_guard_and_no_figures() -> None:
+    guards = RouteGuards(["invoices"])
+    old = guards.of("renamed")
+    assert guards.of("renamed") is old
+    assert old.may_start(0.0)
+    assert list(guards) == [guards.of("invoices"), old]
+    assert [route for route, _ in guards.configured()] == ["invoices"]
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -80,7 +101,7 @@ class AnyOrder(RuleBasedStateMachine):
         super().__init__()
         self.guard = RouteGuard()
         self.now = 0.0
-        self.open = 0
+        self.open: list[bool] = []  # of each start under way, whether it is a trial
 
     @rule(seconds=st.floats(0.0, 100.0))
     def time_passes(self, seconds: float) -> None:
@@ -91,27 +112,31 @@ class AnyOrder(RuleBasedStateMachine):
     def start(self, number: int) -> None:
         for _ in range(number):
             if self.guard.may_start(self.now):
-                self.guard.begin()
-                self.open += 1
+                self.open.append(self.guard.begin())
 
     @precondition(lambda self: self.open)
-    @rule(kind=st.sampled_from(["BAD", "OTHER", "undecided", "started"]), number=st.integers(1, 32))
-    def end(self, kind: str, number: int) -> None:
-        for _ in range(min(number, self.open)):
-            self.open -= 1
+    @rule(kind=st.sampled_from(["BAD", "OTHER", "undecided", "started"]), number=st.integers(1, 32), data=st.data())
+    def end(self, kind: str, number: int, data: st.DataObject) -> None:
+        for _ in range(min(number, len(self.open))):
+            trial = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
             was_stopped = self.guard.stopped
             if kind == "started":
                 self.guard.started()
                 assert self.guard.may_start(self.now)
             elif kind == "undecided":
-                self.guard.undecided(self.now)
+                self.guard.undecided(self.now, trial=trial)
                 assert self.guard.stopped == was_stopped
             else:
-                assert self.guard.refused(kind, self.now) is not was_stopped
+                assert self.guard.refused(kind, self.now, trial=trial) is not was_stopped
+
+    @invariant()
+    def one_trial_at_a_time(self) -> None:
+        if self.guard.stopped and any(self.open):
+            assert not self.guard.may_start(self.now + LONGEST_TRIAL_SECONDS)
 
     @invariant()
     def something_may_start_soon(self) -> None:
-        if self.open == 0 and not self.guard.may_start(self.now):
+        if not self.open and not self.guard.may_start(self.now):
             due = self.guard.next_trial()
             assert due is not None
             assert self.now < due <= self.now + LONGEST_TRIAL_SECONDS

@@ -216,7 +216,7 @@ async def test_a_stopped_route_without_documents_costs_nothing() -> None:
     async with world(Options(most_starts=1)) as w:
         w.api.answer = lambda _post: refused_for_good()
         w.send(REFUSED_IN_A_ROW)
-        await w.until(lambda: w.guards["documents"].stopped)
+        await w.until(lambda: w.guards.of("documents").stopped)
         asked = 0
         decide = w.gate.decide
 

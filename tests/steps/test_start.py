@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnava
 from connector.start import LEASE_SECONDS
 from tests.fakes.api import UNCLEAR, Answer, Post, refused_for_good
 from tests.fakes.virtual_time import virtually
-from tests.steps.world import DEADLINE, P0, P1, Options, World, world
+from tests.steps.world import DEADLINE, P0, P1, Options, World, journal_codec, world
 
 THROTTLED = Answer(ApiThrottled("slow down", retry_after=5.0))
 FORBIDDEN = Answer(ApiForbidden("no", status=401, code="UNAUTHORIZED"))
@@ -409,3 +410,20 @@ def test_everything_resumes_by_itself_after_an_outage_at_any_point(error: ApiErr
             assert len(w.open(State.PARKED)) <= 2 * (3 + 4)
 
     scenario()
+
+
+@virtually
+async def test_open_documents_of_a_route_that_is_not_configured_any_more_are_carried_on() -> None:
+    async with world() as before:
+        before.api.answer = lambda _post: THROTTLED
+        before.send(2)
+        await before.until(lambda: len(before.open(State.READY)) == 2)
+    for entry in before.open():
+        old = replace(entry, request=replace(entry.request, route="renamed"))
+        assert str(old.tag).encode() in before.kafka.journal
+        before.kafka.journal[str(old.tag).encode()] = journal_codec.encode_entry(old)
+    async with world(kafka=before.kafka) as w:
+        await w.until(lambda: len(w.results()) == 2)
+        w.pipeline.report()
+        assert {result["route"] for result in w.results()} == {"renamed"}
+        assert w.fatal == []

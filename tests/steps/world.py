@@ -22,7 +22,7 @@ from connector.core.journal_record import JournalCodec
 from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
-from connector.core.route_guard import RouteGuard
+from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
 from connector.core.run_types import dead_letter_topic, status_topics
 from connector.documents import Holding, Holdings
@@ -82,7 +82,7 @@ class World:
         self.kafka = kafka or FakeKafka(journal_codec, self.events)
         self.metrics = Metrics()
         self.gate = StartGate()
-        self.guards = {route.name: RouteGuard() for route in ROUTES}
+        self.guards = RouteGuards(route.name for route in ROUTES)
         self.holdings = Holdings()
         self.fatal: list[BaseException] = []
         self._next: dict[Partition, int] = {}
@@ -115,7 +115,7 @@ class World:
             journal=self.journal,
             dead_letter=emitter.dead_letter,
             holdings=self.holdings,
-            route_stopped=lambda route: self.guards[route].stopped,
+            route_stopped=lambda route: self.guards.of(route).stopped,
             most_in_flight=options.most_in_flight,
             most_bytes=256_000_000,
             pause=self.kafka.pause,
