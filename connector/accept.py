@@ -28,6 +28,8 @@ INBOX_LOW = 50
 """Records that wait on the loop for each partition; fetching pauses in between. Pausing drops what librdkafka has
 prefetched, so the two are far apart."""
 INBOX_BYTES = 16_000_000
+INBOX_SHARE = 4
+"""All inboxes together may hold this part of ``start.max_bytes``."""
 WAITING_MOST = 100
 """Documents of one stopped route, or behind one key, that are accepted ahead; then their partition pauses."""
 STATE_CHANGES_BYTES = 1_024
@@ -122,7 +124,7 @@ class Acceptor:
             holdings: the open documents.
             route_stopped: whether a route is stopped, by its name.
             most_in_flight: documents accepted or started, without a result.
-            most_bytes: what they take in memory.
+            most_bytes: what they take in memory; a quarter of it again for the records in the inboxes.
             pause: stop fetching a partition, for one assignment of it.
             resume: fetch it again, likewise.
             spawn: runs a coroutine in the pipeline's task group.
@@ -136,6 +138,7 @@ class Acceptor:
         self._route_stopped = route_stopped
         self._most_in_flight = most_in_flight
         self._most_bytes = most_bytes
+        self._most_inbox_bytes = most_bytes // INBOX_SHARE
         self._pause = pause
         self._resume = resume
         self._spawn = spawn
@@ -148,8 +151,7 @@ class Acceptor:
         self._metrics.records_consumed.labels(topic=record.partition.topic).inc()
         holding.inbox.append(record)
         holding.inbox_bytes += record.size
-        full = len(holding.inbox) >= INBOX_FULL or holding.inbox_bytes >= INBOX_BYTES
-        if full and not holding.paused:
+        if not holding.paused and self._is_full(holding):
             holding.paused = True
             self._pause(record.partition, holding.assignment)
 
@@ -174,9 +176,21 @@ class Acceptor:
         record = holding.inbox.popleft()
         holding.inbox_bytes -= record.size
         holding.head = None
-        if holding.paused and len(holding.inbox) <= INBOX_LOW:
+        if holding.paused and self._is_low(holding):
             holding.paused = False
             self._resume(holding.partition, holding.assignment)
+
+    def _is_full(self, holding: Holding) -> bool:
+        full = len(holding.inbox) >= INBOX_FULL or holding.inbox_bytes >= INBOX_BYTES
+        return full or self._holdings.inbox_bytes >= self._most_inbox_bytes
+
+    def _is_low(self, holding: Holding) -> bool:
+        # An empty inbox is always filled again: those of partitions that stand still, their route stopped, may hold
+        # all that is allowed, and must not keep the others waiting.
+        if not holding.inbox:
+            return True
+        low = len(holding.inbox) <= INBOX_LOW
+        return low and self._holdings.inbox_bytes <= self._most_inbox_bytes // 2
 
     def _entry_of(self, holding: Holding, record: Record) -> Entry | None:
         """What a record becomes; None when it was skipped or rejected."""

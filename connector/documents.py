@@ -52,6 +52,7 @@ class Holding:
     size: int = 0
     _open: dict[str, Entry] = field(default_factory=dict)
     _ready: list[tuple[int, str]] = field(default_factory=list)
+    _offered: set[str] = field(default_factory=set)
     _keys: dict[bytes, list[tuple[int, str]]] = field(default_factory=dict)
 
     def put(self, entry: Entry) -> None:
@@ -71,7 +72,7 @@ class Holding:
         if entry.state is State.READY:
             self.ready_on[entry.request.route] += 1
             if not self.key_waits(entry):  # who waits for a key is offered when the key is released
-                heapq.heappush(self._ready, (entry.tag.offset, tag))
+                self._offer((entry.tag.offset, tag))
 
     def close(self, entry: Entry) -> None:
         """A document is done."""
@@ -128,6 +129,7 @@ class Holding:
             offset, tag = heapq.heappop(self._ready)
             entry = self._open.get(tag)
             if entry is None or entry.state is not State.READY:
+                self._offered.discard(tag)
                 continue  # an old place; the document moved on
             passed.append((offset, tag))
             if self.key_waits(entry) or not may_start(entry):
@@ -143,6 +145,12 @@ class Holding:
         # Not simply the first: a document that waited long for its start stands before runs that are older.
         started = (entry.started_ms for entry in self._open.values() if entry.state is State.STARTED)
         return min((ms for ms in started if ms is not None), default=None)
+
+    def _offer(self, place: tuple[int, str]) -> None:
+        # Who was started and waits again has its place still: a second one would stay for as long as it waits.
+        if place[1] not in self._offered:
+            self._offered.add(place[1])
+            heapq.heappush(self._ready, place)
 
     def _uncount(self, entry: Entry) -> None:
         self.states[entry.state] -= 1
@@ -160,7 +168,7 @@ class Holding:
         if not places:
             del self._keys[entry.key or b""]
         elif first and (known := self._open.get(places[0][1])) is not None and known.state is State.READY:
-            heapq.heappush(self._ready, places[0])
+            self._offer(places[0])
 
 
 class Holdings:
@@ -194,6 +202,11 @@ class Holdings:
     def in_flight(self) -> int:
         """Documents that count against the limit."""
         return sum(holding.in_flight for holding in self)
+
+    @property
+    def inbox_bytes(self) -> int:
+        """Bytes that wait in the inboxes."""
+        return sum(holding.inbox_bytes for holding in self)
 
     @property
     def size(self) -> int:

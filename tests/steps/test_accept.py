@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from connector.accept import INBOX_FULL, INBOX_LOW, WAITING_MOST
+from connector.accept import INBOX_FULL, INBOX_LOW, INBOX_SHARE, WAITING_MOST
 from connector.core.breaker import Decision
 from connector.core.entry import State
 from connector.core.record import Partition
@@ -305,3 +305,38 @@ async def test_the_order_of_a_key_survives_a_new_owner() -> None:
     async with world(Options(ordered=True), kafka=before.kafka) as w:
         await w.until(lambda: len(w.results()) == 4)
         assert offsets(w) == [1, 2, 3]
+
+
+@virtually
+async def test_all_inboxes_together_keep_to_one_limit_and_everything_gets_through() -> None:
+    partitions = [Partition("documents", number) for number in range(8)]
+    limit = 2_000
+    async with world(Options(most_bytes=INBOX_SHARE * limit, most_in_flight=1), partitions=partitions) as w:
+        left = dict.fromkeys(partitions, 20)
+        size = 0
+        while any(left.values()):
+            for partition in partitions:
+                if left[partition] and partition not in w.kafka.paused:
+                    (record,) = w.send(partition=partition)
+                    size = max(size, record.size)
+                    left[partition] -= 1
+            # Empty inboxes are filled whatever the others hold: one record more for each partition.
+            assert w.holdings.inbox_bytes <= limit + len(partitions) * size
+            await asyncio.sleep(0.05)
+        await w.until(lambda: len(w.results()) == 160)
+        assert w.kafka.paused == set()
+
+
+@virtually
+async def test_inboxes_that_are_full_because_their_route_stands_still_do_not_stop_the_others() -> None:
+    limit = 12_000
+    async with world(Options(most_bytes=INBOX_SHARE * limit), partitions=(P0, OTHER)) as w:
+        w.api.answer = lambda post: refused_for_good() if "/documents/" in post.tag else Answer()
+        w.send(REFUSED_IN_A_ROW + WAITING_MOST + 300)
+        await asyncio.sleep(60.0)
+        assert w.guards.of("documents").stopped
+        assert w.holdings.inbox_bytes > limit
+        for _ in range(50):
+            await w.until(lambda: OTHER not in w.kafka.paused, within=60.0)
+            w.send(partition=OTHER)
+        await w.until(lambda: len(w.results()) == 50, within=60.0)

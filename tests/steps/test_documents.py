@@ -126,6 +126,11 @@ class Model(RuleBasedStateMachine):
         assert {entry.tag.offset: entry for entry in self.holding} == self.open
 
     @invariant()
+    def nobody_is_offered_twice(self) -> None:
+        places = Counter(tag for _, tag in self.holding._ready)
+        assert set(places.values()) <= {1}
+
+    @invariant()
     def keys_are_busy_until_their_first_revision(self) -> None:
         for key in KEYS:
             waiting = [e for e in self.open.values() if e.key == key and e.revision == 0]

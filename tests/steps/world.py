@@ -64,6 +64,7 @@ class Options:
     ordered: bool = False
     most_starts: int = 32
     most_in_flight: int = 20_000
+    most_bytes: int = 256_000_000
     reviews: bool = True
     starts_per_second: float | None = None
     limit: int = 1_000_000
@@ -117,7 +118,7 @@ class World:
             holdings=self.holdings,
             route_stopped=lambda route: self.guards.of(route).stopped,
             most_in_flight=options.most_in_flight,
-            most_bytes=256_000_000,
+            most_bytes=options.most_bytes,
             pause=self.kafka.pause,
             resume=self.kafka.resume,
             spawn=self._spawn,
