@@ -66,19 +66,23 @@ class Exchange:
     def write(self) -> None:
         """Writing begins now. Looked at, decided and marked without an await: nobody can take it back after.
 
+        ``may_write`` is asked here and nowhere else: whoever is asked knows that what it allows is done.
+
         Raises:
             TakenBack: the caller has been told that it was not sent, or it may not be sent any more.
         """
         self.check()
+        if self._may_write is not None and not self._may_write():
+            raise TakenBack
         self.written = True
 
     def check(self) -> None:
-        """Whether it may still be sent.
+        """Whether somebody still waits for it.
 
         Raises:
-            TakenBack: it may not.
+            TakenBack: the caller has been told that it was not sent.
         """
-        if self.settled or (self._may_write is not None and not self._may_write()):
+        if self.settled:
             raise TakenBack
 
     def settle(self, outcome: Outcome) -> None:

@@ -261,7 +261,7 @@ class _Wire:
         if name == "connection.connect_tcp.complete":
             self._stream = cast("_Stream", info["return_value"])
         elif name == "http11.send_request_headers.started" and self._has_body:
-            self._exchange.check()  # a server that gets headers alone can do nothing yet
+            self._exchange.check()  # ``may_write`` has its say at the body: with headers alone nothing can be done
         elif name == "http11.send_request_headers.started" or (
             name == "http11.send_request_body.started" and self._has_body
         ):
