@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connector.cli.loading import ConfigOption
-from connector.config import Parsed, examine
+from connector.cli.loading import ConfigOption, examine_all
+from connector.config import Parsed
 from connector.config.document import page
+from connector.config.file_modes import exposed_files
 from connector.config.reference import json_schema, rows
 
 _WIDTH = 400
@@ -45,11 +46,16 @@ def check(
     if reference:
         typer.echo(page(), nl=False)
         return
-    parsed = examine(config, os.environ)
+    parsed = _with_exposed(examine_all(config))
     if as_json:
         _print_lines(parsed)
     else:
         _print_table(parsed)
+
+
+def _with_exposed(parsed: Parsed) -> Parsed:
+    found = (parsed.problem(path, sentence) for path, sentence in exposed_files(parsed.config))
+    return replace(parsed, warnings=(*parsed.warnings, *found))
 
 
 def _print_lines(parsed: Parsed) -> None:

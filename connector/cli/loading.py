@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from connector.config import Config, load
+from connector.adapters.kafka.refused import refused_properties
+from connector.config import Config, Parsed, examine, load
+from connector.core.errors import ConfigurationError, Problem
 
 ConfigOption = Annotated[
     Path | None,
@@ -20,6 +23,8 @@ ConfigOption = Annotated[
     ),
 ]
 
+_PROPERTIES = "kafka.properties."
+
 
 def load_config(path: Path | None) -> Config:
     """The checked configuration.
@@ -28,3 +33,23 @@ def load_config(path: Path | None) -> Config:
         ConfigurationError: it has problems; all are in the message.
     """
     return load(path, os.environ)
+
+
+def examine_all(path: Path | None) -> Parsed:
+    """The checked configuration and where it comes from; librdkafka was asked about its properties too.
+
+    Raises:
+        ConfigurationError: it has problems; all are in the message.
+    """
+    parsed = examine(path, os.environ)
+    problems = list(_refused(parsed))
+    if problems:
+        raise ConfigurationError(problems)
+    return parsed
+
+
+def _refused(parsed: Parsed) -> Iterator[Problem]:
+    for problem in refused_properties(parsed.config.kafka):
+        name = problem.path.removeprefix(_PROPERTIES)
+        path = ("kafka", "properties", name) if name != problem.path else ("kafka", "properties")
+        yield parsed.problem(path, problem.message)

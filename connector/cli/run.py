@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import threading
+from concurrent.futures import Future
+from typing import Any, NoReturn
 
 from connector import logs
 from connector.adapters.kafka.version import librdkafka_version
 from connector.adapters.metrics import Metrics
-from connector.assembly import look_at_topics
+from connector.assembly import Topics, look_at_topics
 from connector.cli.key_file import KeyFile
-from connector.cli.loading import ConfigOption, load_config
+from connector.cli.loading import ConfigOption, examine_all
 from connector.config import Config
 from connector.core.run_types import status_topics
 from connector.stop_points import VARIABLE, stop_point_of
 from connector.worker import Worker
+
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(*, config: ConfigOption = None) -> None:
@@ -26,17 +32,28 @@ def run(*, config: ConfigOption = None) -> None:
 
     Example: extend-connector run --config connector.yaml
     """
-    settings = load_config(config)
+    for number in _ENDS:
+        signal.signal(number, _end)
+    settings = examine_all(config).config
     as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
     logs.configure(settings.log.level, json=as_json)
     logs.log_uncaught()
     for secret in settings.secrets():
         logs.register_secret(secret.reveal())
+    logs.logger.info("starting", name=settings.name, bootstrap_servers=settings.kafka.bootstrap_servers)
     asyncio.run(_work(settings))
 
 
+def _end(*_: object) -> NoReturn:
+    """Nothing has begun yet that would have to be ended in order."""
+    sys.exit(0)
+
+
 async def _work(config: Config) -> None:
-    topics = await asyncio.to_thread(look_at_topics, config)
+    topics = await _topics(config)
+    if topics is None:
+        logs.logger.info("stopped_while_starting")
+        return
     metrics = Metrics(librdkafka=librdkafka_version())
     metrics.prepare(
         routes=[route.name for route in config.core_routes()],
@@ -52,3 +69,34 @@ async def _work(config: Config) -> None:
     )
     worker.handle_signals()
     await worker.run()
+
+
+async def _topics(config: Config) -> Topics | None:
+    """The topics as they are, or None when a signal came first.
+
+    Looking takes up to 16 s where no broker answers, and cannot be interrupted. It has a thread that nobody waits for:
+    the threads of ``asyncio.to_thread`` are joined at the end of the process.
+    """
+    over = asyncio.Event()
+    for number in _ENDS:
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    found: Future[Topics] = Future()
+    threading.Thread(target=_look, args=(config, found), name="look-at-topics", daemon=True).start()
+    looking = asyncio.ensure_future(asyncio.wrap_future(found))
+    stopping = asyncio.ensure_future(over.wait())
+    either: set[asyncio.Future[Any]] = {looking, stopping}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if looking.done():
+        return looking.result()
+    looking.cancel()
+    return None
+
+
+def _look(config: Config, found: Future[Topics]) -> None:
+    if not found.set_running_or_notify_cancel():
+        return
+    try:
+        found.set_result(look_at_topics(config))
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+        found.set_exception(error)

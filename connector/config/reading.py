@@ -10,7 +10,7 @@ from pathlib import Path as FileSystemPath
 from pydantic import ValidationError
 
 from connector.config.environment import Origin, Settings, apply_environment
-from connector.config.keys import Path, section_of
+from connector.config.keys import Path, dotted, section_of
 from connector.config.model import Config
 from connector.config.quantities import FROM_FILE
 from connector.config.rules import Finding, problems_of, warnings_of
@@ -49,11 +49,20 @@ class Parsed:
 
     def source(self, path: Path) -> str:
         """Where a value comes from: ``connector.yaml:7``, a variable's name, or ``default``."""
-        for length in range(len(path), 0, -1):
-            origin = self.origins.get(path[:length])
-            if origin is not None:
-                return f"{origin.source}:{origin.line}" if origin.line else origin.source
-        return "default"
+        origin = self._origin(path)
+        if origin is None:
+            return "default"
+        return f"{origin.source}:{origin.line}" if origin.line else origin.source
+
+    def problem(self, path: Path, message: str) -> Problem:
+        """A problem with the place of its key, for what is found out later."""
+        origin = self._origin(path)
+        place = (origin.line, origin.source) if origin else (None, "")
+        return Problem(dotted(path), message, *place)
+
+    def _origin(self, path: Path) -> Origin | None:
+        parts = (path[:length] for length in range(len(path), 0, -1))
+        return next((self.origins[part] for part in parts if part in self.origins), None)
 
 
 def load(path: FileSystemPath | None, environ: Mapping[str, str]) -> Config:

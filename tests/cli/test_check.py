@@ -98,6 +98,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"sk_{CANARY}\n")
+    (tmp_path / "key").chmod(0o600)
     (tmp_path / "connector.yaml").write_text("kafka: {bootstrap_servers: a}\nextend: {api_key_file: key}\n")
     done = command(tmp_path, "check", environ={})
     assert (done.returncode, done.stderr) == (0, "")
@@ -191,3 +192,30 @@ def test_on_a_terminal_the_table_is_as_wide_as_the_terminal(tmp_path: Path) -> N
         assert process.wait(60) == 0
     assert b"extend.api_key" in shown
     assert CANARY.encode() not in shown
+
+
+def test_librdkafka_is_asked_about_its_properties(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "kafka:\n  properties:\n    sockt.timeout.ms: 5\n    security.protocol: nope\n    linger.ms: 5\n"
+    )
+    done = command(tmp_path, "check", "--config", "c.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    first, second = done.stderr.splitlines()
+    assert first == (
+        "c.yaml:3: kafka.properties.sockt.timeout.ms: is no property of librdkafka; did you mean socket.timeout.ms?"
+    )
+    assert second.startswith("c.yaml:4: kafka.properties.security.protocol: is refused by librdkafka: ")
+    # `run` asks too, and before it looks for a broker.
+    assert command(tmp_path, "run", "--config", "c.yaml").stderr == done.stderr
+
+
+def test_a_secret_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text(f"sk_{CANARY}\n")
+    (tmp_path / "connector.yaml").write_text("kafka: {bootstrap_servers: a}\nextend:\n  api_key_file: key\n")
+    key.chmod(0o644)
+    done = command(tmp_path, "check", environ={})
+    assert done.returncode == 0
+    assert done.stderr.startswith("Warning: connector.yaml:3: extend.api_key_file: names a file that every user")
+    key.chmod(0o640)
+    assert command(tmp_path, "check", environ={}).stderr == ""
