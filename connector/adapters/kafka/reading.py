@@ -1,4 +1,4 @@
-"""Reading topics from given offsets, committed records only, without joining a group."""
+"""Reading topics from given offsets without joining a group; the properties say whether open transactions are read."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ class AssignedReader:
         """
         self._troubles = Troubles(properties)
         self._positions = dict(starts)
+        self._at_end: set[Partition] = set()
+        self.events = 0
+        """Records and new ends of partitions so far: what tells a broker that is silent from one that has no more."""
         try:
             self._consumer = Consumer(with_troubles(properties, self._troubles))
         except KafkaException as error:
@@ -70,6 +73,13 @@ class AssignedReader:
         """
         return all(self._positions[partition] >= end for partition, end in ends.items())
 
+    def is_held_back(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether the broker said of all that is not passed yet that there is no more to read now.
+
+        With `read_committed` that is the last stable offset: an open transaction, or one that has just ended.
+        """
+        return all(self._positions[partition] >= end or partition in self._at_end for partition, end in ends.items())
+
     def close(self) -> None:
         """End the connections."""
         self._consumer.close()
@@ -81,11 +91,16 @@ class AssignedReader:
             return None
         record = record_of(message)
         self._positions[record.partition] = record.next_offset
+        self._at_end.discard(record.partition)
+        self.events += 1
         return record
 
     def _fail_or_go_on(self, error: KafkaError, partition: Partition, offset: int) -> None:
         name = error.name()
         if name == "_PARTITION_EOF":
+            if partition not in self._at_end or offset > self._positions[partition]:
+                self.events += 1
+            self._at_end.add(partition)
             self._positions[partition] = max(self._positions[partition], offset)
             return
         if name in _FATAL:
