@@ -6,6 +6,7 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import pytest
@@ -21,6 +22,7 @@ EXAMPLES = ROOT / "schemas" / "examples"
 RESULTS = sorted(EXAMPLES.glob("result-*.json"))
 REFERENCES = sorted(EXAMPLES.glob("reference-*.json"))
 REFERENCES_PAGE = (ROOT / "docs" / "references.md").read_text(encoding="utf-8")
+SCHEMAS_PAGE = (ROOT / "schemas" / "README.md").read_text(encoding="utf-8")
 RESULTS_PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
@@ -68,11 +70,26 @@ def test_a_reference_on_the_page_becomes_a_request(text: str) -> None:
     assert request_of(text.encode()).body
 
 
-def test_the_avro_example_on_the_page_is_one() -> None:
+def test_the_avro_example_on_the_page_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"```python\n(.+?)```", REFERENCES_PAGE, re.DOTALL)
     names: dict[str, bytes] = {}
+    monkeypatch.chdir(ROOT)
     exec(code, names)  # noqa: S102 - the page's own code
     assert reference_codec.decode(names["value"])["metadata"] == {"team": "claims"}
+
+
+def test_the_reading_example_reads_a_result_and_refuses_what_has_another_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, consumer = re.findall(r"```python\n(.+?)```", SCHEMAS_PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    monkeypatch.chdir(ROOT)
+    exec(code, names)  # noqa: S102 - the page's own code
+    example = json.loads((EXAMPLES / "result-processed.json").read_text(encoding="utf-8"))
+    value = result_codec.encode(example)
+    assert names["result_of"](value)["output"] == example["output"]
+    with pytest.raises(ValueError, match="another version"):
+        names["result_of"](value[:9] + b"x" + value[10:])
+    assert '"isolation.level": "read_committed"' in consumer
+    compile(consumer, "schemas/README.md", "exec")
 
 
 def test_the_page_has_every_reason_and_no_other() -> None:
