@@ -8,8 +8,38 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from connector.logs import logger
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Silence:
+    """For how long a thread was not heard of while this process ran.
+
+    A process that was frozen (SIGSTOP, a paused machine) was silent as a whole: that time does not count, because the
+    thread had none of it either. So the silence grows with each look by no more than a look on time takes.
+
+    Attributes:
+        beat: the beat that was seen last.
+        at: when it was looked at last, on the monotonic clock.
+        seconds: the silence.
+    """
+
+    beat: float
+    at: float
+    seconds: float = 0.0
+
+    def look(self, beat: float, now: float) -> float:
+        """Look again; returns the silence in seconds."""
+        passed, self.at = now - self.at, now
+        if beat != self.beat:
+            self.beat, self.seconds = beat, 0.0
+        elif passed <= 2 * LOOK_SECONDS:
+            self.seconds += passed
+        return self.seconds
 
 
 def watch(last_beat: Callable[[], float], limit: float, *, end: Callable[[int], None] = os._exit) -> threading.Event:
@@ -27,10 +57,11 @@ def watch(last_beat: Callable[[], float], limit: float, *, end: Callable[[int], 
         Set it to end the watch.
     """
     over = threading.Event()
+    silence = Silence(last_beat(), time.monotonic())
 
     def look() -> None:
-        while not over.wait(1.0):
-            silent = time.monotonic() - last_beat()
+        while not over.wait(LOOK_SECONDS):
+            silent = silence.look(last_beat(), time.monotonic())
             if silent > limit:
                 logger.critical("kafka_thread_stuck", seconds=round(silent, 1))
                 faulthandler.dump_traceback(file=sys.stderr)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 
-from connector.journal.watchdog import watch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.journal.watchdog import LOOK_SECONDS, Silence, watch
 
 
 def test_a_thread_that_is_not_heard_of_ends_the_process_with_exit_1() -> None:
@@ -16,9 +19,9 @@ def test_a_thread_that_is_not_heard_of_ends_the_process_with_exit_1() -> None:
         codes.append(code)
         ended.set()
 
-    stuck_since = time.monotonic() - 21.0
-    over = watch(lambda: stuck_since, 20.0, end=end)
-    assert ended.wait(10.0)
+    stuck_since = time.monotonic()
+    over = watch(lambda: stuck_since, 1.5, end=end)
+    assert ended.wait(30.0)
     over.set()
     assert codes == [1]
 
@@ -29,10 +32,30 @@ def test_a_thread_that_is_heard_of_ends_nothing() -> None:
 
     def last_beat() -> float:
         looked.release()
-        return time.monotonic() - 19.0
+        return time.monotonic()
 
-    over = watch(last_beat, 20.0, end=codes.append)
-    assert looked.acquire(timeout=10.0)
-    assert looked.acquire(timeout=10.0)  # it went on after the first look
+    over = watch(last_beat, 0.5, end=codes.append)
+    for _ in range(3):
+        assert looked.acquire(timeout=10.0)  # it went on after the first look
     over.set()
     assert codes == []
+
+
+def test_a_frozen_process_does_not_count_as_a_silent_thread() -> None:
+    silence = Silence(beat=100.0, at=100.0)
+    assert silence.look(100.0, 101.0) == 1.0
+    assert silence.look(100.0, 3_701.0) == 1.0, "everything stood still for an hour, the watchdog too"
+    assert silence.look(100.0, 3_702.0) == 2.0
+    assert silence.look(3_702.5, 3_703.0) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 100.0), st.booleans()), max_size=60))
+def test_silence_is_the_time_of_looks_on_time_since_the_last_beat(looks: list[tuple[float, bool]]) -> None:
+    silence, now, beat, expected = Silence(0.0, 0.0), 0.0, 0.0, 0.0
+    for passed, beats in looks:
+        before, now = now, now + passed
+        if beats and now > beat:
+            beat, expected = now, 0.0
+        elif now - before <= 2 * LOOK_SECONDS:
+            expected += now - before
+        assert silence.look(beat, now) == expected
