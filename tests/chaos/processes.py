@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from tests.ports import HOST, free_ports
 
 COMMAND = Path(sys.executable).with_name("extend-connector")
 STOP_VARIABLE = "CONNECTOR_STOP_AT"
+ROOT = Path(__file__).parents[2]
 
 _READY_SECONDS = 60.0
 _OURS = ("CONNECTOR_", "KAFKA_", "EXTEND_")
@@ -47,6 +49,7 @@ class Worker:
         env: Mapping[str, str] | None = None,
         stop_at: str | None = None,
         command: Path = COMMAND,
+        launcher: Sequence[str] = (),
     ) -> None:
         """A worker that does not run yet.
 
@@ -57,12 +60,15 @@ class Worker:
             env: environment variables of its own.
             stop_at: ``<step>:<stop or kill>[:<nth>]``; for its first start only, so that a restart gets past it.
             command: the installed command.
+            launcher: program and arguments that run the command instead; found from the repository's root.
         """
         self.name = name
         (port,) = free_ports(1)
         self.admin = f"http://{HOST}:{port}"
-        self._command = (str(command), "run", "--config", str(config))
+        self._command = (*(launcher or (str(command),)), "run", "--config", str(config))
         self._env = {"CONNECTOR__ADMIN__PORT": str(port), "HOSTNAME": name, **(env or {})}
+        if launcher:
+            self._env["PYTHONPATH"] = str(ROOT)
         self._log = folder / f"{name}.log"
         self._stop_at = stop_at
         self.process = self._child()
@@ -194,9 +200,18 @@ class Fleet:
         *,
         env: Mapping[str, str] | None = None,
         stop_at: str | None = None,
+        launcher: Sequence[str] = (),
     ) -> Worker:
         """A worker of this fleet, started; see ``Worker``."""
-        worker = Worker(name, config, self.folder, env=env, stop_at=stop_at, command=self._command)
+        worker = Worker(
+            name,
+            config,
+            self.folder,
+            env=env,
+            stop_at=stop_at,
+            command=self._command,
+            launcher=launcher,
+        )
         self._children.append(worker)
         worker.start()
         return worker
@@ -231,9 +246,23 @@ class Fleet:
         Raises:
             TimeoutError: it did not get there.
         """
+        with self.asleep(worker, within):
+            time.sleep(asleep)
+
+    @contextmanager
+    def asleep(self, worker: Worker, within: float) -> Iterator[None]:
+        """The same for as long as something else happens; a worker whose part fails sleeps on.
+
+        Args:
+            worker: which one.
+            within: seconds until it must have stopped.
+
+        Raises:
+            TimeoutError: it did not get there.
+        """
         worker.process.wait_stopped(within)
         begun = _now_ms()
-        time.sleep(asleep)
+        yield
         worker.process.resume()
         self.faults.append(Fault("stop", worker.name, begun, _now_ms()))
 

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.checker import check
-from tests.chaos.scenario import Scene, play
+from tests.chaos.scenario import LIFETIMES, PARTITIONS, play, rules
+from tests.chaos.stage import Stage
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(300)
 def test_a_thousand_references_come_out_once_while_workers_die_sleep_and_leave(
     kafka: Kafka,
     unique_name: UniqueName,
     tmp_path: Path,
 ) -> None:
-    scene = Scene(kafka, unique_name("chaos"), tmp_path, count=1_000, env={})
+    with Stage(kafka, unique_name("chaos"), tmp_path, partitions=PARTITIONS, simulator=LIFETIMES) as stage:
+        outcome = play(stage, 1_000)
+        verdict = check(outcome.history, rules(stage))
 
-    outcome = play(scene)
-
-    verdict = check(outcome.history, scene.rules(parked_at_most=20))
     assert not verdict.violations, f"{verdict}\n{outcome.logs}"
     assert verdict.counts["inputs"] == 1_000
     assert outcome.exit_codes == (0, 0, 0, 0)
