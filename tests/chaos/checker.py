@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 
 from connector.core.entry import State
 from connector.core.record import Partition
-from connector.core.run_types import NEEDS_REVIEW, topic_of
-from tests.chaos.history import Document, History, Joined, join, timeline
+from connector.core.run_types import NEEDS_REVIEW, TIMED_OUT, topic_of
+from tests.chaos.history import Document, History, Joined, Result, join, timeline
 
 _TIMELINES = 5
 _LINES = 40
@@ -174,13 +174,19 @@ def _results(document: Document, rules: Rules) -> Iterator[Violation]:
             "document_id": (result.document_id, wanted.document_id),
             "key": (result.key, wanted.key),
             "run_type": (result.run_type, run.run_type if run else result.run_type),
-            "topic": (result.topic, topic_of(rules.prefix, result.status)),
+            "topic": (result.topic, topic_of(rules.prefix, _end_of(result))),
         }
         for name, (found, right) in said.items():
             if found != right:
                 message = f"{result.result_id} says {name} {found!r} instead of {right!r}"
                 yield Violation("untrue", message, document)
     yield from _revisions(document)
+
+
+def _end_of(result: Result) -> str:
+    """What names its topic: the status, unless the connector gave up waiting, which no status of the API says."""
+    timed_out = result.status == "FAILED" and result.failure_reason == "CONNECTOR_TIMED_OUT"
+    return TIMED_OUT if timed_out else result.status
 
 
 def _revisions(document: Document) -> Iterator[Violation]:

@@ -257,6 +257,30 @@ def test_an_end_of_the_connectors_own_needs_no_run() -> None:
     assert kinds(replace(SOUND, results=(own, *SOUND.results[1:]), runs=SOUND.runs[1:]), rules) == set()
 
 
+TIMED_OUT = replace(
+    PROCESSED,
+    status="FAILED",
+    topic="documents.timed-out",
+    failure_reason="CONNECTOR_TIMED_OUT",
+)
+
+
+def test_a_run_that_was_not_waited_for_ends_on_a_topic_of_its_own() -> None:
+    assert kinds(replace(SOUND, results=(TIMED_OUT, *SOUND.results[1:]))) == set()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(TIMED_OUT, topic="documents.failed"),
+        replace(TIMED_OUT, failure_reason="OCR_ERROR"),
+        replace(TIMED_OUT, status="PROCESSED"),
+    ],
+)
+def test_the_topic_of_who_was_not_waited_for_is_for_nothing_else(wrong: Result) -> None:
+    assert kinds(replace(SOUND, results=(wrong, *SOUND.results[1:]))) == {"untrue"}
+
+
 def test_without_reviews_a_needs_review_is_final() -> None:
     rules = replace(RULES, reviews=False, statuses=frozenset())
 
