@@ -89,6 +89,14 @@ def configure(level: str = "info", *, json: bool, stream: TextIO | None = None) 
     logging.getLogger("connector").setLevel(level.upper())
 
 
+def silence() -> None:
+    """Write nothing, for commands whose errors are sentences on the terminal: a line before them would only confuse."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, logging.NullHandler) for handler in root.handlers):
+        root.addHandler(logging.NullHandler())
+    logging.getLogger("connector").setLevel(logging.CRITICAL + 1)
+
+
 def log_uncaught() -> None:
     """Send warnings, and exceptions that nobody caught, through the log: there they are one line, without secrets.
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 
+from connector import logs
 from connector.adapters.http import HttpApi
-from connector.cli.loading import ConfigOption, load_config
-from connector.client import ExtendClient
-from connector.config import Config
+from connector.cli.loading import ConfigOption
+from connector.client import SYNC_DEADLINE, ExtendClient
+from connector.config import Config, load_extend
 from connector.core.entry import Request
-from connector.core.errors import RecordRejected
+from connector.core.errors import ApiError, PollingTimeoutError, RecordRejected
 from connector.core.framing import Codec
-from connector.core.polling import PollingOptions
+from connector.core.outcome import Unclear, outcome_of
 from connector.core.record import Partition, Record
 from connector.core.reference import ReferenceDecoder
 from connector.core.request import resolve
@@ -54,13 +57,20 @@ def try_(
     ] = False,
     max_wait_ms: Annotated[
         float | None,
-        typer.Option(min=0, help="With --async: stop polling after so long; the run goes on."),
+        typer.Option(min=0, help="With --async: stop polling after so long; the run goes on. Default: follow.*"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help=f"Without --async: seconds to wait for the end of the run. Default: {SYNC_DEADLINE:g}."
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Send one document to the API and print its run as JSON. This buys one run; nothing is ever sent twice.
 
-    Exit code 1 when the run failed, or was not at its end in time.
+    An API key is all that it needs. Exit code 1 when the run failed, or was not at its end in time; what exists at the
+    API nevertheless is said on stderr.
 
     Example: extend-connector try https://example.com/invoice.pdf --run parse
 
@@ -70,7 +80,10 @@ def try_(
         raise typer.BadParameter("Give either FILE or --text.")
     if max_wait_ms is not None and not follow:
         raise typer.BadParameter("--max-wait-ms goes with --async.")
-    settings = load_config(config)
+    if timeout is not None and follow:
+        raise typer.BadParameter("--timeout goes with the synchronous call; with --async it is --max-wait-ms.")
+    settings = load_extend(config, os.environ)
+    logs.silence()
     reference = {
         **_file(file, text),
         **_given(run=run, processor=processor, version=processor_version, config=_json_object(run_config)),
@@ -78,29 +91,95 @@ def try_(
     request = _request(reference, _route(settings, route, run))
     if RUN_TYPES[request.run_type].sync_path is None and not follow:
         raise typer.BadParameter(f"The API has no synchronous endpoint for {request.run_type} runs: add --async.")
-    found = asyncio.run(_perform(settings, request, follow=follow, max_wait_ms=max_wait_ms))
+    purchase = Purchase(request.run_type)
+    try:
+        found = asyncio.run(
+            _perform(
+                settings, request, purchase, max_wait_ms=max_wait_ms, deadline=timeout or SYNC_DEADLINE, follow=follow
+            )
+        )
+    except KeyboardInterrupt:
+        purchase.interrupted()
+        raise
+    except ApiError as error:
+        purchase.failed(error)
+        raise
     typer.echo(_shown(found))
     if found.status in _ENDED_BADLY:
+        _say(f"Run {found.id} ended as {found.status}.")
         raise typer.Exit(1)
 
 
-async def _perform(settings: Config, request: Request, *, follow: bool, max_wait_ms: float | None) -> Run:
+class Purchase:
+    """What is known of the one run that this command may buy, said as soon as it is known."""
+
+    def __init__(self, run_type: str) -> None:
+        """Nothing was sent yet."""
+        self._run_type = run_type
+        self._run_id: str | None = None
+        self.sent = False
+
+    def seen(self, run: Run) -> None:
+        """The API has told of the run; its id is shown at once, because a run that nobody can name is lost."""
+        if self._run_id is None:
+            _say(f"Run {run.id} was created.")
+        self._run_id = run.id
+
+    def interrupted(self) -> None:
+        """Somebody pressed Ctrl-C."""
+        if self._run_id is not None:
+            _say(f"Run {self._run_id} goes on at the API.")
+        elif self.sent:
+            self._perhaps("The answer was not awaited")
+
+    def failed(self, error: ApiError) -> None:
+        """The API, or the way to it, failed."""
+        if self._run_id is not None:
+            if not isinstance(error, PollingTimeoutError):  # which says it itself
+                _say(f"Run {self._run_id} exists and goes on at the API.")
+        elif isinstance(outcome_of(error), Unclear):
+            self._perhaps("No clear answer came")
+
+    def _perhaps(self, why: str) -> None:
+        _say(
+            f"{why}: a {self._run_type} run may exist, and be paid for. Look for it among the newest {self._run_type} "
+            "runs in Extend's dashboard before you send the document again."
+        )
+
+
+async def _perform(
+    settings: Config,
+    request: Request,
+    purchase: Purchase,
+    *,
+    follow: bool,
+    max_wait_ms: float | None,
+    deadline: float,
+) -> Run:
     extend = settings.extend
     http = HttpApi(extend.base_url, extend.api_key.reveal(), extend.api_version, extend.workspace_id)
     client = ExtendClient(http)
+    polling = settings.follow.polling
+    if max_wait_ms is not None:
+        polling = replace(polling, max_wait_ms=max_wait_ms)
     console = Console(stderr=True)
     try:
         with console.status(f"{request.run_type} run", spinner="line") as status:
+
+            def seen(run: Run) -> None:
+                purchase.seen(run)
+                status.update(f"{request.run_type} run {run.id}: {run.status}")
+
+            purchase.sent = True
             if not follow:
-                return await client.run_sync(request.run_type, request.body)
-            return await client.create_and_poll(
-                request.run_type,
-                request.body,
-                PollingOptions(max_wait_ms=max_wait_ms),
-                on_update=lambda seen: status.update(f"{request.run_type} run {seen.id}: {seen.status}"),
-            )
+                return await client.run_sync(request.run_type, request.body, deadline)
+            return await client.create_and_poll(request.run_type, request.body, polling, on_update=seen)
     finally:
         await client.aclose()
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
 
 
 def _request(reference: Mapping[str, object], route: Route) -> Request:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path as FileSystemPath
@@ -28,6 +28,8 @@ from connector.core.errors import ConfigurationError, Problem
 from connector.core.redaction import names_a_secret
 
 DEFAULT_FILE = FileSystemPath("connector.yaml")
+
+_NOT_FOR_THE_API = frozenset({"kafka", "schema_registry", "webhook", "admin"})
 
 _ATTEMPTS = 50
 """Checks of what is left after a wrong value was taken out; each finds what the one before was hiding."""
@@ -78,11 +80,16 @@ def load(path: FileSystemPath | None, environ: Mapping[str, str]) -> Config:
     return examine(path, environ).config
 
 
-def examine(path: FileSystemPath | None, environ: Mapping[str, str]) -> Parsed:
-    """As ``load``, with where every value comes from, and warnings."""
+def load_extend(path: FileSystemPath | None, environ: Mapping[str, str]) -> Config:
+    """As ``load``, for what talks to the API alone: an API key is enough, and a broker's password is not read."""
+    return examine(path, environ, unneeded=_NOT_FOR_THE_API).config
+
+
+def examine(path: FileSystemPath | None, environ: Mapping[str, str], *, unneeded: Container[str] = ()) -> Parsed:
+    """As ``load``, with where every value comes from, and warnings; ``unneeded`` as in ``parse``."""
     file = path or DEFAULT_FILE
     text = _text_of(file, required=path is not None)
-    return parse(text, environ, _read_bytes, source=str(file))
+    return parse(text, environ, _read_bytes, source=str(file), unneeded=unneeded)
 
 
 def read_key(path: str) -> Secret:
@@ -98,7 +105,14 @@ def read_key(path: str) -> Secret:
     return read_key_file(path, _read_bytes)
 
 
-def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, source: str = "connector.yaml") -> Parsed:
+def parse(
+    text: str | None,
+    environ: Mapping[str, str],
+    read_file: ReadFile,
+    source: str = "connector.yaml",
+    *,
+    unneeded: Container[str] = (),
+) -> Parsed:
     """Decide what a file and an environment mean.
 
     Args:
@@ -106,6 +120,7 @@ def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, sou
         environ: the environment.
         read_file: reads a secret's file; raises OSError.
         source: the file's name, for the problems.
+        unneeded: sections that are taken as if they were not there: nothing of them is checked, read or missed.
 
     Raises:
         ConfigurationError: it has problems; all are in it.
@@ -114,12 +129,14 @@ def parse(text: str | None, environ: Mapping[str, str], read_file: ReadFile, sou
     readable = _take_file(settings, text, source)
     refuse_secrets_in_the_file(settings)
     apply_environment(settings, environ)
+    for name in [name for name in settings.values if name in unneeded]:
+        settings.drop((name,))
     unused = settle_alternatives(settings)
     take_secrets(settings, read_file)
     _forget_blanks(settings.values)
     config = _validated(settings)
     if config is not None and readable:
-        _apply_rules(settings, config)
+        _apply_rules(settings, config, unneeded)
     if settings.problems or config is None:
         raise ConfigurationError(_in_order(settings.problems))
     warnings = [
@@ -187,9 +204,9 @@ def _take_out(values: dict[str, object], path: Path) -> None:
         _take_out(values, path[:-1])
 
 
-def _apply_rules(settings: Settings, config: Config) -> None:
+def _apply_rules(settings: Settings, config: Config, unneeded: Container[str]) -> None:
     for finding in problems_of(config):
-        if not _doubtful(finding, settings.wrong_paths):
+        if finding.path[0] not in unneeded and not _doubtful(finding, settings.wrong_paths):
             settings.wrong(finding.path, finding.message, finding.because)
 
 

@@ -57,12 +57,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """The API's own error body: what of it matters."""
+    """The API's own error body: what of it matters. It names a run where one exists although the call failed."""
 
     code: str
     message: str
     retryable: bool | None = None
     request_id: str | None = None
+    run_id: str | None = None
 
 
 def error_body(body: bytes) -> ErrorBody | None:
@@ -86,6 +87,7 @@ def error_body(body: bytes) -> ErrorBody | None:
         message=_harmless(message) if isinstance(message, str) else "",
         retryable=retryable if isinstance(retryable, bool) else None,
         request_id=_request_id(request_id),
+        run_id=_request_id(content.get("runId")),
     )
 
 
@@ -112,8 +114,9 @@ def error_of(answer: Answer, asked: str, wall: float) -> ApiError | None:
         text = f"{asked}: a redirect ({status}) was answered and is not followed; check extend.base_url."
     else:
         text = f"{asked}: {status} was answered, without the API's own error body."
-    if request_id:
-        text = f"{text} (request {request_id})"
+    names = {"request": request_id, "run": said.run_id if said else None}
+    if known := ", ".join(f"{name} {value}" for name, value in names.items() if value):
+        text = f"{text} ({known})"
     if status == 429:
         return ApiThrottled(text, retry_after=wait, code=code, request_id=request_id)
     refused = said is not None and 400 <= status < 500 and status not in {408, 409}

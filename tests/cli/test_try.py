@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from connector.simulator.rules import Rule
+from connector.simulator.rules import Kind, Rule
 from connector.simulator.server import SimulatorServer
 from connector.simulator.settings import Lifetimes, Settings
 
@@ -34,9 +35,9 @@ class Done:
         return found
 
 
-async def _try(folder: Path, base_url: str, *arguments: str) -> Done:
+async def _try(folder: Path, base_url: str, *arguments: str, more: str = "", interrupt: float | None = None) -> Done:
     (folder / "connector.yaml").write_text(
-        "name: invoices\nroutes: {documents: {run: extract, processor: ex_1}}\n",
+        f"name: invoices\nroutes: {{documents: {{run: extract, processor: ex_1}}}}\n{more}",
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -45,16 +46,14 @@ async def _try(folder: Path, base_url: str, *arguments: str) -> Done:
         "try",
         *arguments,
         cwd=folder,
-        # No Kafka: the broker's address leads nowhere.
-        env={
-            **os.environ,
-            "EXTEND_API_KEY": "sk_test_canary",
-            "EXTEND_BASE_URL": base_url,
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        },
+        # No Kafka: an API key is enough.
+        env={**os.environ, "EXTEND_API_KEY": "sk_test_canary", "EXTEND_BASE_URL": base_url},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    if interrupt is not None:
+        await asyncio.sleep(interrupt)
+        process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 60)
     text = err.decode()
     assert "Traceback" not in text, text
@@ -111,6 +110,7 @@ async def test_a_failed_run_is_shown_and_ends_with_1(tmp_path: Path) -> None:
     assert ended.code == 1
     assert ended.run["status"] == "FAILED"
     assert ended.run["failure_reason"]
+    assert f"Run {ended.run['id']} ended as FAILED." in ended.err
 
 
 @pytest.mark.parametrize("way", [(), ("--async",)])
@@ -124,6 +124,67 @@ async def test_a_create_that_got_a_503_is_not_repeated(tmp_path: Path, way: tupl
     assert "503" in ended.err
     # The run exists, although the answer did not say so: a second POST would have bought another.
     assert _created(ledger) == 1
+    assert "a parse run may exist" in ended.err
+
+
+@pytest.mark.parametrize("kind", ["reset", "no_id"])
+@pytest.mark.parametrize("way", [(), ("--async",)])
+async def test_a_lost_answer_says_that_a_run_may_exist(tmp_path: Path, kind: Kind, way: tuple[str, ...]) -> None:
+    lost = Settings(lifetimes=QUICK, rules=(Rule(kind=kind, stage="after", method="POST"),))
+    async with SimulatorServer(settings=lost) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", *way)
+    assert ended.code == 1
+    assert "a parse run may exist" in ended.err
+
+
+async def test_a_refused_create_says_nothing_of_a_run(tmp_path: Path) -> None:
+    refusing = Settings(rules=(Rule(kind="error", method="POST", status=401),))
+    async with SimulatorServer(settings=refusing) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse")
+    assert ended.code == 1
+    assert "may exist" not in ended.err
+
+
+async def test_a_run_is_named_as_soon_as_it_is_known(tmp_path: Path) -> None:
+    slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
+    async with SimulatorServer(settings=slow) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", "--async", interrupt=4.0)
+    assert ended.code == 130
+    created, goes_on = ended.err.splitlines()
+    run_id = created.removeprefix("Run ").removesuffix(" was created.")
+    assert run_id.startswith("pr_")
+    assert goes_on == f"Run {run_id} goes on at the API."
+
+
+async def test_an_interrupted_synchronous_call_says_that_a_run_may_exist(tmp_path: Path) -> None:
+    slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
+    async with SimulatorServer(settings=slow) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", interrupt=4.0)
+    assert ended.code == 130
+    assert "a parse run may exist" in ended.err
+
+
+async def test_the_synchronous_call_has_a_timeout(tmp_path: Path) -> None:
+    slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
+    async with SimulatorServer(settings=slow) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", "--timeout", "1")
+    assert ended.code == 1
+    assert "a parse run may exist" in ended.err
+
+
+async def test_polling_follows_the_configuration(tmp_path: Path) -> None:
+    slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
+    async with SimulatorServer(settings=slow) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--async", more="follow: {max_wait_ms: 60}\n")
+    assert ended.code == 1
+    assert "max_wait_ms is 60" in ended.err
+
+
+async def test_kafka_settings_are_not_looked_at(tmp_path: Path) -> None:
+    kafka = "kafka: {password_file: /no/such/file, bootstrap_servers: ''}\n"
+    async with SimulatorServer(settings=Settings(lifetimes=QUICK)) as api:
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", more=kafka)
+    assert ended.code == 0, ended.err
 
 
 async def test_an_api_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
@@ -142,6 +203,7 @@ async def test_an_api_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         (("--text", "x", "--run", "split", "--processor", "spl_1"), "FILE_FORM"),
         ((URL, "--run", "extract", "--run-config", "{"), "--run-config"),
         ((URL, "--max-wait-ms", "5"), "--async"),
+        ((URL, "--async", "--timeout", "5"), "--max-wait-ms"),
     ],
 )
 async def test_wrong_use_is_told_before_anything_is_sent(
