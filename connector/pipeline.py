@@ -80,7 +80,7 @@ class Pipeline:
             most_starts: starts under way at once.
             ordered: documents with one key go one after the other.
             drained: tells that nothing of an assignment is being started any more.
-            fatal: told when the Kafka thread ended with an error.
+            fatal: told when the Kafka thread ended with an error, and of errors nobody foresaw.
             nonce: makes the name of a POST.
             clock: the time.
             metrics: where to count.
@@ -166,14 +166,25 @@ class Pipeline:
     async def run(self) -> None:
         """Start documents, in the order of offsets and fairly between partitions, until cancelled."""
         async with self._tasks:
-            while True:
-                self._wake.clear()
-                wait = self._start_what_may(self._clock.monotonic())
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    continue
+            await self._guarded(self._start_documents())
+            await asyncio.Event().wait()  # after an error: what is under way ends in order, in this task group
+
+    async def _start_documents(self) -> None:
+        while True:
+            self._wake.clear()
+            wait = self._start_what_may(self._clock.monotonic())
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        """Do it. An error ends the process, but in order: the task group would cancel every open POST."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must hear of it
+            self._fatal(error)
 
     def settle(self) -> None:
         """Start nothing any more; the process is on its way out."""
@@ -192,9 +203,13 @@ class Pipeline:
         """Starts under way, from the intent's write to the outcome's."""
         return sum(holding.starts for holding in self._holdings)
 
+    def starting(self) -> list[str]:
+        """The tags of the documents whose start is under way."""
+        return [str(entry.tag) for holding in self._holdings for entry in holding if entry.state is State.INTENT]
+
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine in the pipeline's task group."""
-        self._tasks.create_task(work)
+        self._tasks.create_task(self._guarded(work))
 
     def _start_what_may(self, now: float) -> float | None:
         """Start what gates, budgets and limits allow now; returns the seconds until they may allow more."""
@@ -281,18 +296,21 @@ class Pipeline:
         """Intent committed, one POST, the outcome committed."""
         try:
             begun = await written
+            outcome = await self._starter.post(intent, begun, lambda: not holding.settling, trials)
+            await self._conclude(holding, intent, outcome)
         except (OwnershipLost, RecordTooLarge):  # of the latter the Kafka thread has made an alarm
             self._starter.call_off(intent, trials)
+        finally:
             self._start_is_over(holding)
-            return
-        outcome = await self._starter.post(intent, begun, lambda: not holding.settling, trials)
-        await self._conclude(holding, intent, outcome)
 
     async def _resolve(self, holding: Holding, intent: Entry) -> None:
         """An intent from the journal: this process may know what became of its POST."""
         fact = self._starter.facts.about(intent)
-        outcome: StartOutcome = Unclear("RESTORED") if fact is None else await asyncio.shield(fact)
-        await self._conclude(holding, intent, outcome)
+        try:
+            outcome: StartOutcome = Unclear("RESTORED") if fact is None else await asyncio.shield(fact)
+            await self._conclude(holding, intent, outcome)
+        finally:
+            self._start_is_over(holding)
 
     async def _conclude(self, holding: Holding, intent: Entry, outcome: StartOutcome) -> None:
         """Write down what a start led to."""
@@ -311,8 +329,6 @@ class Pipeline:
         except RecordTooLarge as error:
             about(intent).error("start_not_written", reason=str(error))  # the fact stays here too
             return
-        finally:
-            self._start_is_over(holding)
         if not isinstance(outcome, Unclear):
             self._starter.facts.forget(intent)
 

@@ -6,7 +6,9 @@ import asyncio
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from typing import Any
 
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.properties import Properties
@@ -19,10 +21,14 @@ from connector.journal.watchdog import watch
 from connector.logs import logger, register_secret
 from connector.stop_points import StopPoint, nowhere
 
+DRAIN_MARGIN_SECONDS = 1.0
+"""SIGTERM waits for open POSTs so much longer than ``start.deadline``, ..."""
 DRAIN_SECONDS = 16.0
-"""How long SIGTERM waits for open POSTs; ``start.deadline`` is 15 s."""
+"""... but never longer than this."""
 LEAVE_SECONDS = 7.0
-"""How long writing the rest and leaving the group may take after that: together less than 25 s."""
+"""How long writing the rest and leaving the group may take after that."""
+CLOSE_SECONDS = 0.5
+"""How long closing connections may take; with a second for the probes' server it is less than 25 s in all."""
 BEAT_SECONDS = 30.0
 """Liveness: the Kafka thread was heard of within this time."""
 ANSWER_SECONDS = 30.0
@@ -92,8 +98,8 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         def post(call: Callable[[], None]) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(call)
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                loop.call_soon_threadsafe(self._reporting, call)
 
         admin = Server(
             admin_app(
@@ -104,6 +110,8 @@ class Worker:
             config.admin.host,
             config.admin.port,
         )
+        strays = loop.get_exception_handler()
+        loop.set_exception_handler(_log_stray)
         try:
             async with admin:
                 self.admin_port = admin.port
@@ -119,9 +127,9 @@ class Worker:
                 finally:
                     watchdog.set()
                     parts.restorer.stop()
-                    await asyncio.to_thread(parts.restorer.join, RESTORER_SECONDS)
         finally:
-            await parts.client.aclose()
+            await _close(parts)
+            loop.set_exception_handler(strays)
         if self._failure is not None:
             raise self._failure
         logger.info("worker_stopped")
@@ -139,38 +147,62 @@ class Worker:
             loop.add_signal_handler(number, self.stop)
 
     async def _work(self, parts: Parts) -> None:
-        """Everything that runs on the event loop; the way down begins when one of it ends or ``stop`` is called."""
-        async with asyncio.TaskGroup() as tasks:
-            steps = tasks.create_task(parts.pipeline.run())
-            follow = tasks.create_task(parts.follower.run())
-            watches = [
-                tasks.create_task(self._report(parts)),
-                tasks.create_task(self._watch_lag()),
-                tasks.create_task(self._watch_key(parts)),
-            ]
+        """Everything that runs on the event loop; the way down begins when one of it fails or ``stop`` is called."""
+        work = (
+            parts.follower.run(),
+            parts.pipeline.run(),
+            self._report(parts),
+            self._watch_lag(),
+            self._watch_key(parts),
+        )
+        # No task group: it would answer an error of one by cancelling all, the drain included.
+        follow, *others = [asyncio.create_task(self._guarded(each)) for each in work]
+        try:
             await self._over.wait()
             follow.cancel()
             await self._drain(parts)
-            for task in (steps, *watches):
+        finally:
+            for task in (follow, *others):
                 task.cancel()
+            await asyncio.gather(follow, *others, return_exceptions=True)
 
     async def _drain(self, parts: Parts) -> None:
         """No new POST, wait for the open ones, journal what came back, leave the group."""
         parts.pipeline.settle()
-        deadline = self._around.clock.monotonic() + DRAIN_SECONDS
-        while parts.pipeline.open_starts and not self._hurry.is_set() and self._failure is None:
-            if self._around.clock.monotonic() > deadline:
-                logger.warning("left_with_open_starts", starts=parts.pipeline.open_starts)
+        clock = self._around.clock
+        deadline = clock.monotonic() + min(self._around.config.start.deadline + DRAIN_MARGIN_SECONDS, DRAIN_SECONDS)
+        # Without the Kafka thread there is nobody who could write down what comes back.
+        while parts.pipeline.open_starts and not self._hurry.is_set() and not parts.kafka.join(0.0):
+            if clock.monotonic() > deadline:
                 break
             await asyncio.sleep(0.02)
+        if parts.pipeline.open_starts:
+            logger.warning("left_with_open_starts", tags=parts.pipeline.starting())
         parts.kafka.stop()
-        ended = await asyncio.to_thread(parts.kafka.join, LEAVE_SECONDS)
+        parts.restorer.stop()
+        ended, _ = await asyncio.gather(
+            asyncio.to_thread(parts.kafka.join, LEAVE_SECONDS),
+            asyncio.to_thread(parts.restorer.join, RESTORER_SECONDS),
+        )
         if not ended:
             logger.warning("left_without_goodbye")
 
     def _fail(self, error: BaseException) -> None:
-        self._failure = error
+        self._failure = self._failure or error  # the first one is the cause
         self._over.set()
+
+    def _reporting(self, call: Callable[[], None]) -> None:
+        """Do what the Kafka thread asked for; asyncio would only log an error and let the rest go on without it."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, half a worker is worse than none
+            self._fail(error)
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the same
+            self._fail(_cause(error))
 
     async def _report(self, parts: Parts) -> None:
         while True:
@@ -185,16 +217,23 @@ class Worker:
             self._around.metrics.loop_lag_seconds.observe(max(0.0, clock.monotonic() - planned))
 
     async def _watch_key(self, parts: Parts) -> None:
-        known = self._around.config.extend.api_key.reveal()
+        known, said = self._around.config.extend.api_key.reveal(), False
         while True:
             await asyncio.sleep(KEY_CHECK_SECONDS)
-            key = await asyncio.to_thread(self._read_key)
-            if key and key != known:
-                known = key
-                register_secret(key)
+            try:
+                key = await asyncio.to_thread(self._read_key)
+                if not key or key == known:
+                    continue
                 parts.client.set_api_key(key)
-                parts.pipeline.key_changed()
-                logger.info("api_key_changed")
+            except (OSError, ValueError):  # whose texts may show a part of the key
+                if not said:
+                    logger.error("api_key_file_unusable", then="the key before it stays in use", needs="one line")
+                said = True
+                continue
+            known, said = key, False
+            register_secret(key)
+            parts.pipeline.key_changed()
+            logger.info("api_key_changed")
 
     def _live(self, parts: Parts) -> Iterator[str]:
         silent = self._around.clock.monotonic() - parts.kafka.last_beat
@@ -210,3 +249,25 @@ class Worker:
             yield f"Kafka has not answered for {ANSWER_SECONDS:.0f} s."
         if self._over.is_set():
             yield "The worker is stopping."
+
+
+async def _close(parts: Parts) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await parts.client.aclose()
+    except TimeoutError:
+        logger.warning("connections_left_open")
+
+
+def _cause(error: Exception) -> BaseException:
+    """The error itself; a task group packs it up."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
+
+
+def _log_stray(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no part of the worker waited for: everything of ours is guarded, so it is some connection's trouble."""
+    error = context.get("exception")
+    logger.error("stray_error", what=context["message"], error=type(error).__name__ if error else None)

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import NoReturn
+
+import pytest
+
+from connector.core.entry import State
+from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import P0, world
+
+
+def fail(*_: object) -> NoReturn:
+    raise ZeroDivisionError
 
 
 @virtually
@@ -19,3 +30,34 @@ async def test_a_document_becomes_one_result_and_leaves_nothing_open() -> None:
         assert w.open() == []
         assert w.kafka.offsets[P0] == 1
         assert w.kinds() == ["intent", "started", "result"]
+
+
+@virtually
+async def test_an_error_nobody_foresaw_is_told_and_leaves_open_posts_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world() as w:
+        w.api.answer = lambda _post: Answer(after=5.0)
+        w.send(2)
+        await w.until(lambda: w.api.open_posts == 2)
+
+        async def bug() -> None:
+            raise ZeroDivisionError
+
+        w.pipeline.spawn(bug())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(w.acceptor, "clear_head", fail)  # a bug in the choice of the next document
+        w.send()
+        await w.until(lambda: len(w.fatal) == 2)
+        assert {type(error) for error in w.fatal} == {ZeroDivisionError}
+        await w.until(lambda: len(w.open(State.STARTED)) == 2 or len(w.results()) == 2)
+        assert w.pipeline.open_starts == 0
+        w.fatal.clear()
+
+
+@virtually
+async def test_a_bug_in_a_start_leaves_no_start_open() -> None:
+    async with world() as w:
+        w.api.answer = lambda _post: fail()
+        w.send()
+        await w.until(lambda: w.fatal)
+        assert w.pipeline.open_starts == 0
+        w.fatal.clear()

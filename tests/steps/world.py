@@ -262,6 +262,8 @@ async def world(
         for task in tasks:
             if task.done():
                 task.result()  # a step that died would otherwise look like a quiet one
+        for error in made.fatal:
+            raise error
     finally:
         made.kafka.process_died()
         made.api.client_died()
