@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ import pytest
 
 from tests.chaos.processes import COMMAND, environment, wait_for_answer
 from tests.child_process import ChildProcess
+from tests.kafka.broker import main as run_broker
 from tests.kafka.cluster import given_kafka
 from tests.ports import HOST, free_ports
 
@@ -101,6 +103,15 @@ def test_make_broker_runs_the_broker_of_the_tests() -> None:
         check=True,
     ).stdout
     assert said.split() == [".venv/bin/python", "-m", "tests.kafka.broker"]
+
+
+def test_make_broker_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as somebody:
+        somebody.bind((HOST, 0))
+        somebody.listen()
+        port = somebody.getsockname()[1]
+        assert run_broker(["--port", str(port)]) == 1
+    assert capsys.readouterr().out.startswith(f"Port {port} is taken. Choose another")
 
 
 @pytest.mark.timeout(180)

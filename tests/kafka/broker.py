@@ -6,6 +6,7 @@ One node without rights, encryption or copies. It keeps nothing: its topics are 
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -28,6 +29,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="make broker", description="Apache Kafka on this machine, until Ctrl-C.")
     parser.add_argument("--port", type=int, default=9092, help="where clients connect (default: 9092)")
     port: int = parser.parse_args(arguments).port
+    if not _is_free(port):
+        _say(
+            f'Port {port} is taken. Choose another with make broker ARGS="--port 9192", and name it in the configuration.'
+        )
+        return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     (controller,) = free_ports(1)
     _say("Starting Apache Kafka; the first time its jars are fetched.")
@@ -45,6 +51,18 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 0
     return 1
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as Kafka binds: connections that ended do not count
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def _say(sentence: str) -> None:
