@@ -136,6 +136,25 @@ def test_nobody_is_left_behind_not_even_who_is_stopped(tmp_path: Path, fleet: Fl
     assert others.logs(["worker-1"]).startswith("--- worker-1\nstarted")
 
 
+def test_a_launcher_runs_the_command_with_its_arguments(fleet: Fleet, config: Path) -> None:
+    launcher = (sys.executable, "-c", "import sys, tests.chaos.stage; sys.exit(f'launched {sys.argv[1:]}')")
+    worker = fleet.worker("worker-1", config, launcher=launcher)
+
+    assert worker.process.wait(20) == 1
+    assert f"launched ['run', '--config', '{config}']" in worker.process.log
+
+
+def test_what_happens_while_a_worker_sleeps_happens_before_it_wakes(fleet: Fleet, config: Path) -> None:
+    worker = fleet.worker("worker-1", config, stop_at="after_created:stop")
+
+    with fleet.asleep(worker, 20):
+        assert worker.process.stopped
+        assert fleet.faults == []
+
+    worker.wait_ready(20)
+    assert [(fault.kind, fault.target) for fault in fleet.faults] == [("stop", "worker-1")]
+
+
 def test_settings_of_the_machine_do_not_reach_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXTEND_API_KEY", "sk_real")
     monkeypatch.setenv("CONNECTOR__NAME", "theirs")
