@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     port: int = parser.parse_args(arguments).port
     if not _is_free(port):
         _say(
-            f'Port {port} is taken. Choose another with make broker ARGS="--port 9192", and name it in the configuration.'
+            f'Port {port} is taken. Choose another with make broker ARGS="--port 9192", and name it in connector.yaml.'
         )
         return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
