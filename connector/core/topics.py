@@ -1,6 +1,6 @@
 """The plan of topics: which must be there, with which settings, and what is wrong with those that are.
 
-`topics` shows it, `run` refuses to start while it has problems, `doctor` explains it. Journal and signals
+`topics` shows it, `run` refuses to start while it has problems. Journal and signals
 partition are the input partition modulo their own partition count, so any count works; it is fixed when the
 topic is made, and as many as the largest input has spreads the work best.
 """
