@@ -283,6 +283,7 @@ def _restorer(around: Surroundings, codec: JournalCodec, place: JournalPlace) ->
         release=release,
         codec=codec,
         place=place,
+        topics={route.topic for route in config.core_routes()},
         start_ms=config.input.start_ms,
         transaction_timeout=config.kafka.transaction_timeout,
         metrics=around.metrics,

@@ -15,22 +15,25 @@ from typing import Generic, Protocol, TypeVar
 
 from connector.adapters.metrics import Metrics
 from connector.core.entry import Entry
-from connector.core.errors import ConnectorError, JournalError
+from connector.core.errors import ConnectorError, JournalError, TopicError
 from connector.core.journal_record import (
     JournalCodec,
     Mark,
     Restored,
     fingerprint_of,
 )
-from connector.core.positions import Cause, start_position
-from connector.core.record import Partition, Record
+from connector.core.positions import Cause, Position, start_position
+from connector.core.record import Partition
 from connector.core.topics import companion_partition
+from connector.journal.questions import Cluster, Reader, known
 from connector.logs import logger
 
 BLOCKED_SECONDS = 1.0
 """How long an answer may be withheld before a dead predecessor is suspected."""
 MARGIN_SECONDS = 20.0
 """Above ``transaction.timeout.ms``: past that a restore is overdue and an operator hears of it."""
+WITHHELD_MOST = 4
+"""Offsets that may be withheld in one round of single questions, half a second each; the rest has its turn next."""
 RETRY_SECONDS = 0.5
 CHECK_SECONDS = 5.0
 """How often the ids of the input topics are compared."""
@@ -88,38 +91,6 @@ class Reports(Protocol):
         """Restoring is over because of a mistake in the connector; the process must end."""
 
 
-class Reader(Protocol):
-    """The reading that a restore needs; see ``adapters.kafka.journal_reader``."""
-
-    def committed(self, partitions: Iterable[Partition], timeout: float) -> dict[Partition, int | None] | None:
-        """Stable offsets, or None while an open transaction withholds one."""
-
-    def read(self, ends: Mapping[Partition, int], patience: float) -> Iterable[Record]:
-        """Committed records below the ends."""
-
-    def close(self) -> None:
-        """Free the clients."""
-
-
-class Cluster(Protocol):
-    """The questions that a restore asks the cluster; see ``adapters.kafka.admin``."""
-
-    def log_ends(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int]:
-        """Log ends, or last stable offsets."""
-
-    def log_starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
-        """The first offsets that still exist."""
-
-    def offsets_at(self, partitions: Iterable[Partition], timestamp_ms: int) -> Mapping[Partition, int]:
-        """The first offset at or after an instant; the log end where there is none."""
-
-    def topic_ids(self, names: Iterable[str]) -> Mapping[str, str]:
-        """The ids of topics; missing topics are absent."""
-
-    def close(self) -> None:
-        """Free the client."""
-
-
 @dataclass(frozen=True, slots=True)
 class JournalPlace:
     """Where the journal is and what it must look like."""
@@ -145,6 +116,8 @@ class _Job:
     alerted: bool = False
 
 
+_Asked = TypeVar("_Asked")
+_Answer = TypeVar("_Answer")
 ReaderT = TypeVar("ReaderT", bound=Reader)
 ClusterT = TypeVar("ClusterT", bound=Cluster)
 
@@ -160,6 +133,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
         release: Callable[[list[Partition], ReaderT, ClusterT], None],
         codec: JournalCodec,
         place: JournalPlace,
+        topics: Iterable[str],
         start_ms: int | None,
         transaction_timeout: float,
         metrics: Metrics,
@@ -173,6 +147,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
             release: ends open transactions of dead writers in these journal partitions.
             codec: journal values.
             place: where the journal is.
+            topics: the input topics, whose ids are compared.
             start_ms: ``input.start`` as an instant, or None for the earliest record.
             transaction_timeout: seconds; bounds how long a living writer can be in the way.
             metrics: where to count.
@@ -189,7 +164,8 @@ class Restorer(Generic[ReaderT, ClusterT]):
         self._monotonic = monotonic
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._jobs: dict[Partition, _Job] = {}
-        self._topics: set[str] = set()
+        self._topics = set(topics)
+        self._trouble: ConnectorError | None = None
         self._thread = threading.Thread(target=self._run, name="restore", daemon=True)
         self._next_check = 0.0
         self._over = False
@@ -274,28 +250,54 @@ class Restorer(Generic[ReaderT, ClusterT]):
                 del self._jobs[partition]
 
     def _step(self) -> None:
+        """One round. What cannot be answered stops nothing else, and is raised at the end.
+
+        Raises:
+            ConnectorError: the last thing that could not be answered.
+        """
+        self._trouble = None
         try:
             if self._jobs:
                 self._restore_answered()
             if self._monotonic() >= self._next_check:
                 self._next_check = self._monotonic() + CHECK_SECONDS
-                for topic, topic_id in self._cluster.topic_ids(self._topics).items():
+                for topic, topic_id in self._known(self._cluster.each_topic_id(self._topics)).items():
                     self._reports.report_topic(topic, topic_id)
-                self.kafka_answered = self._monotonic()
         finally:
             self._note_overdue()
+        if self._trouble is not None:
+            raise self._trouble
 
     def _restore_answered(self) -> None:
-        committed = self._committed()
-        waiting = [partition for partition in self._jobs if partition not in committed]
-        done: set[Partition] = set()
-        if committed:
-            done = self._read(committed)
+        try:
+            held_back = self._read(self._committed())
+        except ConnectorError as error:
+            self._note(error)
+        else:
+            self._release_dead(held_back)
+
+    def _release_dead(self, journals: Sequence[Partition]) -> None:
+        if not journals:
+            return
+        try:
+            self._release(list(journals), self._reader, self._cluster)
+        except ConnectorError as error:
+            self._note(error)
+
+    def _known(self, answers: Mapping[_Asked, _Answer | TopicError]) -> dict[_Asked, _Answer]:
+        found = known(answers, self._note)
+        if found or not answers:
+            self._note_answer()
+        return found
+
+    def _note(self, error: ConnectorError) -> None:
+        self._trouble = error
+
+    def _note_answer(self) -> None:
         self.kafka_answered = self._monotonic()
-        blocked = {*waiting, *(committed.keys() - done)}
-        if blocked:
-            journals = sorted({self._place.of(partition) for partition in blocked})
-            self._release(journals, self._reader, self._cluster)
+
+    def _journals_of(self, partitions: Iterable[Partition]) -> list[Partition]:
+        return sorted({self._place.of(partition) for partition in partitions})
 
     def _note_overdue(self) -> None:
         overdue = [p for p, job in self._jobs.items() if self._monotonic() - job.since > self._bound]
@@ -306,49 +308,99 @@ class Restorer(Generic[ReaderT, ClusterT]):
                 logger.error("restore_overdue", partition=str(partition), journal=str(self._place.of(partition)))
 
     def _committed(self) -> dict[Partition, int | None]:
-        answered = self._reader.committed(list(self._jobs), BLOCKED_SECONDS)
+        answered = self._ask_committed(list(self._jobs), BLOCKED_SECONDS)
         if answered is not None:
             return answered
+        # The dead first: whoever waits for one then waits a second, however many partitions wait with it.
+        self._release_dead(self._journals_of(self._jobs))
         # One withheld offset withholds the whole answer, so ask for each: healthy partitions must not wait.
         found: dict[Partition, int | None] = {}
+        withheld = 0
         for partition in list(self._jobs):
-            found.update(self._reader.committed([partition], BLOCKED_SECONDS / 2) or {})
+            alone = self._ask_committed([partition], BLOCKED_SECONDS / 2)
+            if alone is not None:
+                found.update(alone)
+                continue
+            self._jobs[partition] = self._jobs.pop(partition)  # behind the others in the next round
+            withheld += 1
+            if withheld == WITHHELD_MOST:
+                break
         return found
 
-    def _read(self, committed: Mapping[Partition, int | None]) -> set[Partition]:
-        """Restore what can be restored; returns the partitions that are answered."""
-        journals = sorted({self._place.of(partition) for partition in committed})
-        ends = self._cluster.log_ends(journals, committed=False)
-        ids = self._cluster.topic_ids({partition.topic for partition in committed})
-        done: set[Partition] = set()
-        for journal in journals:
-            mine = [partition for partition in committed if self._place.of(partition) == journal]
-            folded: dict[bytes, bytes] = {}
-            try:
-                for line in self._reader.read({journal: ends[journal]}, BLOCKED_SECONDS):
-                    if line.key is None:
-                        continue
-                    if line.value is None:
-                        folded.pop(line.key, None)
-                    else:
-                        folded[line.key] = line.value
-            except TimeoutError:
-                continue
-            for partition, restored in self._codec.restore(folded, mine).items():
-                if partition.topic not in ids:
-                    continue  # the topic is being made again; the next round sees it
-                self._report(partition, committed[partition], ids[partition.topic], restored)
-                done.add(partition)
-        return done
+    def _ask_committed(self, partitions: list[Partition], timeout: float) -> dict[Partition, int | None] | None:
+        answered = self._reader.committed(partitions, timeout)
+        if answered is not None:
+            self._note_answer()
+        return answered
 
-    def _report(
+    def _read(self, committed: Mapping[Partition, int | None]) -> list[Partition]:
+        """Restore what can be restored; returns the journal partitions that are held back."""
+        if not committed:
+            return []
+        ends = self._known(self._cluster.each_log_end(self._journals_of(committed), committed=False))
+        ids = self._known(self._cluster.each_topic_id(sorted({partition.topic for partition in committed})))
+        held_back: list[Partition] = []
+        fresh: dict[Partition, Restored] = {}
+        for journal, end in ends.items():
+            # A topic without an id is being made again; the next round sees it.
+            mine = [p for p in committed if self._place.of(p) == journal and p.topic in ids]
+            if not mine:
+                continue
+            try:
+                folded = self._fold(journal, end)
+            except TimeoutError:
+                held_back.append(journal)
+                continue
+            except ConnectorError as error:
+                self._note(error)
+                continue
+            self._note_answer()
+            for partition, restored in self._codec.restore(folded, mine).items():
+                trusted = self._trusted(restored)
+                if isinstance(trusted, Failed):
+                    self._report(partition, trusted)
+                    continue
+                position = start_position(committed[partition], trusted.mark, ids[partition.topic])
+                if position.offset is None:
+                    fresh[partition] = trusted
+                else:
+                    self._note_difference(partition, position, committed[partition], trusted.mark)
+                    self._report(partition, Found(ids[partition.topic], position.offset, trusted.entries))
+        self._begin(fresh, committed, ids)
+        return held_back
+
+    def _fold(self, journal: Partition, end: int) -> dict[bytes, bytes]:
+        """The last value of each key."""
+        folded: dict[bytes, bytes] = {}
+        for line in self._reader.read({journal: end}, BLOCKED_SECONDS):
+            if line.key is None:
+                continue
+            if line.value is None:
+                folded.pop(line.key, None)
+            else:
+                folded[line.key] = line.value
+        return folded
+
+    def _begin(
         self,
-        partition: Partition,
-        committed: int | None,
-        topic_id: str,
-        restored: Restored | JournalError,
+        fresh: Mapping[Partition, Restored],
+        committed: Mapping[Partition, int | None],
+        ids: Mapping[str, str],
     ) -> None:
-        outcome = self._outcome(partition, committed, topic_id, restored)  # may raise: then the job must be left
+        """Report the partitions that begin where ``input.start`` says."""
+        if not fresh:
+            return
+        if self._start_ms is None:
+            answers = self._cluster.each_log_start(fresh)
+        else:
+            answers = self._cluster.each_offset_at(fresh, self._start_ms)
+        for partition, offset in self._known(answers).items():
+            restored, topic_id = fresh[partition], ids[partition.topic]
+            position = start_position(committed[partition], restored.mark, topic_id)
+            self._note_difference(partition, position, committed[partition], restored.mark)
+            self._report(partition, Found(topic_id, offset, restored.entries))
+
+    def _report(self, partition: Partition, outcome: Found | Failed) -> None:
         job = self._jobs.pop(partition)
         seconds = self._monotonic() - job.since
         self._metrics.restore_seconds.observe(seconds)
@@ -363,13 +415,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
             )
         self._reports.report_restored(RestoreReport(partition, job.assignment, outcome))
 
-    def _outcome(
-        self,
-        partition: Partition,
-        committed: int | None,
-        topic_id: str,
-        restored: Restored | JournalError,
-    ) -> Found | Failed:
+    def _trusted(self, restored: Restored | JournalError) -> Restored | Failed:
         if isinstance(restored, JournalError):
             return Failed("journal_unreadable", str(restored))
         mark = restored.mark
@@ -380,21 +426,22 @@ class Restorer(Generic[ReaderT, ClusterT]):
                 f"{self._place.fingerprint}: its partition count must not change. Give the connector another name, or "
                 "restore the topic as it was.",
             )
-        return Found(topic_id, self._offset(partition, committed, mark, topic_id), restored.entries)
+        return restored
 
-    def _offset(self, partition: Partition, committed: int | None, mark: Mark | None, topic_id: str) -> int:
-        position = start_position(committed, mark, topic_id)
-        if position.cause not in (Cause.COMMITTED, Cause.NEW):
-            self._metrics.positions_reset.labels(reason=position.cause.value).inc()
-            logger.warning(
-                "position_differs",
-                partition=str(partition),
-                cause=position.cause.value,
-                committed=committed,
-                mark=mark.next_offset if mark else None,
-            )
-        if position.offset is not None:
-            return position.offset
-        if self._start_ms is None:
-            return self._cluster.log_starts([partition])[partition]
-        return self._cluster.offsets_at([partition], self._start_ms)[partition]
+    def _note_difference(
+        self,
+        partition: Partition,
+        position: Position,
+        committed: int | None,
+        mark: Mark | None,
+    ) -> None:
+        if position.cause in {Cause.COMMITTED, Cause.NEW}:
+            return
+        self._metrics.positions_reset.labels(reason=position.cause.value).inc()
+        logger.warning(
+            "position_differs",
+            partition=str(partition),
+            cause=position.cause.value,
+            committed=committed,
+            mark=mark.next_offset if mark else None,
+        )

@@ -14,6 +14,7 @@ from typing import Protocol
 from connector.core.errors import ConnectorError
 from connector.core.journal_record import WRITER_HEADER
 from connector.core.record import Partition, Record
+from connector.journal.questions import LogEnds, known
 from connector.logs import logger
 
 
@@ -24,11 +25,8 @@ class Tails(Protocol):
         """Everything between the two."""
 
 
-class Members(Protocol):
+class Members(LogEnds, Protocol):
     """The questions for the cluster; see ``adapters.kafka.admin``."""
-
-    def log_ends(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int]:
-        """Log ends, or last stable offsets."""
 
     def members(self, group: str) -> Collection[str]:
         """The client ids of the group's members."""
@@ -55,11 +53,15 @@ def release_dead(
         fence: calls ``init_transactions`` for an id.
 
     Returns:
-        The ids that were fenced; none when the members cannot be listed.
+        The ids that were fenced; none when the members cannot be listed. A journal partition that does not answer
+        keeps nobody in the others alive.
     """
-    partitions = list(journals)
-    stable = cluster.log_ends(partitions, committed=True)
-    ends = cluster.log_ends(partitions, committed=False)
+
+    def unknown(error: ConnectorError) -> None:
+        logger.warning("tail_unknown", reason=str(error))
+
+    stable = known(cluster.each_log_end(list(journals), committed=True), unknown)
+    ends = known(cluster.each_log_end(list(stable), committed=False), unknown)
     writers = {
         value.decode(errors="replace")
         for line in tails.read_tail(stable, ends)
@@ -73,8 +75,13 @@ def release_dead(
     except ConnectorError as error:
         logger.warning("members_unknown", reason=str(error))
         return []
-    dead = sorted(writers - alive)
-    for writer in dead:
+    fenced: list[str] = []
+    for writer in sorted(writers - alive):
         logger.warning("dead_writer_fenced", writer=writer)
-        fence(writer)
-    return dead
+        try:
+            fence(writer)
+        except ConnectorError as error:  # the next round tries again; the other writers are as dead
+            logger.warning("fencing_failed", writer=writer, reason=str(error))
+        else:
+            fenced.append(writer)
+    return fenced

@@ -13,7 +13,15 @@ from connector.core.errors import ConnectorError, TopicError
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec, Mark, fingerprint_of
 from connector.core.record import Partition, Record
-from connector.journal.restore import MARGIN_SECONDS, Failed, Found, JournalPlace, Restorer, RestoreReport
+from connector.journal.restore import (
+    MARGIN_SECONDS,
+    WITHHELD_MOST,
+    Failed,
+    Found,
+    JournalPlace,
+    Restorer,
+    RestoreReport,
+)
 from connector.schema_files import load_schema
 from tests.factories.records import entry_of
 from tests.journal.thread_world import P0, P1, Ticking
@@ -46,6 +54,10 @@ class FakeCluster:
     failure: ConnectorError | None = None
     fails: str = ""
     ends: list[Mapping[Partition, int]] = field(default_factory=list)
+    unavailable: set[Partition] = field(default_factory=set)
+    unreadable: set[Partition] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
+    names: list[list[str]] = field(default_factory=list)
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
@@ -61,25 +73,38 @@ class FakeCluster:
         self._ask("read")
         self.ends.append(ends)
         (journal,) = ends
+        if journal in self.unreadable:
+            raise TopicError([f"{journal} cannot be read"])
         yield from self.lines.get(journal, [])
         if journal in self.blocked:
             raise TimeoutError("an open transaction")
 
-    def log_ends(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int]:
+    def each_log_end(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int | TopicError]:
         assert not committed, "an entry may stand above the last stable offset"
         self._ask("log_ends")
-        return dict.fromkeys(partitions, 7)
+        return self._answers(partitions, 7)
 
-    def log_starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
+    def each_log_start(self, partitions: Iterable[Partition]) -> Mapping[Partition, int | TopicError]:
         self._ask("log_starts")
-        return dict.fromkeys(partitions, 3)
+        return self._answers(partitions, 3)
 
-    def offsets_at(self, partitions: Iterable[Partition], _timestamp_ms: int) -> Mapping[Partition, int]:
+    def each_offset_at(
+        self,
+        partitions: Iterable[Partition],
+        _timestamp_ms: int,
+    ) -> Mapping[Partition, int | TopicError]:
         self._ask("offsets_at")
-        return dict.fromkeys(partitions, 4)
+        return self._answers(partitions, 4)
 
-    def topic_ids(self, names: Iterable[str]) -> Mapping[str, str]:
-        return {name: self.ids[name] for name in names if name in self.ids}
+    def each_topic_id(self, names: Iterable[str]) -> Mapping[str, str | TopicError]:
+        self._ask("topic_ids")
+        asked = list(names)
+        self.names.append(asked)
+        unknown = {name: TopicError([f"{name} may not be described"]) for name in asked if name in self.denied}
+        return {name: self.ids[name] for name in asked if name in self.ids} | unknown
+
+    def _answers(self, partitions: Iterable[Partition], at: int) -> Mapping[Partition, int | TopicError]:
+        return {p: TopicError([f"{p} has no leader"]) if p in self.unavailable else at for p in partitions}
 
     def close(self) -> None:
         """Nothing to free."""
@@ -95,12 +120,14 @@ class Case:
         self.released: list[list[Partition]] = []
         self.reports: list[RestoreReport] = []
         self.topics: list[tuple[str, str]] = []
+        self.release_fails = False
         self.restorer: Restorer[FakeCluster, FakeCluster] = Restorer(
             open_reader=lambda: self.cluster,
             open_cluster=lambda: self.cluster,
-            release=lambda journals, _reader, _cluster: self.released.append(journals),
+            release=self.release,
             codec=codec,
             place=PLACE,
+            topics={"documents"},
             start_ms=start_ms,
             transaction_timeout=TIMEOUT,
             metrics=self.metrics,
@@ -108,6 +135,12 @@ class Case:
         )
         self.restorer._reader = self.restorer._cluster = self.cluster
         self.restorer._reports = self
+
+    def release(self, journals: list[Partition], *_clients: FakeCluster) -> None:
+        self.cluster.asked.append("release")
+        self.released.append(journals)
+        if self.release_fails:
+            raise TopicError(["no coordinator"])
 
     def report_restored(self, report: RestoreReport) -> None:
         self.reports.append(report)
@@ -175,7 +208,7 @@ def test_an_offset_that_is_withheld_holds_back_its_partition_alone_and_has_the_d
     case.cluster.withheld = {P0}
     case.step((P0, 1), (P1, 2))
     assert [report.partition for report in case.reports] == [P1]
-    assert case.released == [[J0]]
+    assert case.released == [[J0, J1]]
     case.cluster.withheld = set()
     case.step()
     assert [report.partition for report in case.reports] == [P1, P0]
@@ -327,3 +360,101 @@ def test_the_ids_of_topics_are_looked_at_every_five_seconds_or_when_asked(case: 
     assert len(case.topics) == 2
     case.step()
     assert len(case.topics) == 3
+
+
+def others(number: int) -> list[Partition]:
+    return [Partition("documents", 2 * each) for each in range(1, number + 1)]
+
+
+def test_the_dead_are_released_before_partitions_are_asked_for_singly(case: Case) -> None:
+    case.cluster.withheld = {P0}
+    case.step((P0, 1), (P1, 2))
+    assert case.cluster.asked[:4] == ["committed", "release", "committed", "committed"]
+
+
+def test_a_release_that_fails_keeps_back_nobody_else(case: Case) -> None:
+    case.cluster.withheld, case.release_fails = {P0}, True
+    with pytest.raises(TopicError):
+        case.step((P0, 1), (P1, 2))
+    assert [report.partition for report in case.reports] == [P1]
+
+
+def test_many_withheld_offsets_do_not_delay_the_others_by_the_sum_of_their_waits(case: Case) -> None:
+    blocked = others(20)
+    case.cluster.offsets |= dict.fromkeys(blocked, 5)
+    case.cluster.withheld = set(blocked)
+    case.restorer.request([(partition, 1) for partition in blocked])
+    case.restorer.request([(P1, 1)])
+    rounds = 0
+    while not case.reports:
+        rounds += 1
+        before = case.cluster.asked.count("committed")
+        case.step()
+        assert case.cluster.asked.count("committed") - before <= WITHHELD_MOST + 2
+    assert rounds <= len(blocked) // WITHHELD_MOST + 1
+    assert case.found().offset == 5
+
+
+@pytest.mark.parametrize("what", ["unavailable", "unreadable"])
+def test_a_journal_partition_that_does_not_answer_keeps_back_its_own_partitions_alone(case: Case, what: str) -> None:
+    getattr(case.cluster, what).add(J0)
+    with pytest.raises(TopicError, match=r"invoices\.journal/0"):
+        case.step((P0, 1), (P1, 2))
+    assert [report.partition for report in case.reports] == [P1]
+    assert case.topics == [("documents", TOPIC_ID)]
+    getattr(case.cluster, what).clear()
+    case.step()
+    assert [report.partition for report in case.reports] == [P1, P0]
+
+
+def test_a_take_over_is_reached_although_another_journal_partition_does_not_answer(case: Case) -> None:
+    case.cluster.unavailable, case.cluster.blocked = {J0}, {J1}
+    with pytest.raises(TopicError):
+        case.step((P0, 1), (P1, 2))
+    assert case.released == [[J1]]
+
+
+@pytest.mark.parametrize("start_ms", [None, 1_790_000_000_000])
+def test_a_new_input_partition_that_does_not_answer_keeps_back_itself_alone(start_ms: int | None) -> None:
+    case = Case(start_ms=start_ms)
+    case.cluster.offsets = {P0: None, P1: None}
+    case.cluster.unavailable = {P0}
+    with pytest.raises(TopicError, match="documents/0"):
+        case.step((P0, 1), (P1, 2))
+    assert [report.partition for report in case.reports] == [P1]
+
+
+def test_a_topic_that_may_not_be_described_keeps_back_itself_alone(case: Case) -> None:
+    other = Partition("invoices", 0)
+    case.cluster.offsets[other] = 1
+    case.cluster.denied = {"invoices"}
+    with pytest.raises(TopicError, match="invoices"):
+        case.step((other, 1), (P1, 2))
+    assert [report.partition for report in case.reports] == [P1]
+    assert case.topics == [("documents", TOPIC_ID)]
+
+
+def test_a_position_that_differs_is_counted_once_however_often_the_topic_was_asked(case: Case) -> None:
+    case.cluster.ids = {"documents": "another-id"}
+    case.cluster.lines[J0] = [mark_line(P0, 9)]
+    case.cluster.unavailable = {P0}
+    for _ in range(3):
+        with pytest.raises(TopicError):
+            case.step((P0, 1))
+    case.cluster.unavailable = set()
+    case.step()
+    counted = {"reason": "topic_recreated"}
+    assert case.metrics.registry.get_sample_value("extend_connector_positions_reset_total", counted) == 1
+
+
+def test_kafka_is_asked_for_the_input_topics_although_no_partition_is_ours(case: Case) -> None:
+    case.step()
+    assert case.cluster.names == [["documents"]]
+    assert case.restorer.kafka_answered == case.clock.now
+
+
+def test_kafka_has_not_answered_when_every_question_failed(case: Case) -> None:
+    case.cluster.denied, case.cluster.withheld = {"documents"}, {P0}
+    with pytest.raises(TopicError):
+        case.step((P0, 1))
+    assert case.restorer.kafka_answered == 0.0

@@ -10,7 +10,7 @@ from connector.core.journal_record import WRITER_HEADER
 from connector.core.record import Partition, Record
 from connector.journal.takeover import release_dead
 
-JOURNAL = Partition("invoices.journal", 0)
+JOURNAL, OTHER = Partition("invoices.journal", 0), Partition("invoices.journal", 1)
 
 
 @dataclass
@@ -22,14 +22,18 @@ class Group:
     listing_fails: bool = False
     asked: list[str] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
+    unavailable: set[Partition] = field(default_factory=set)
+    refuses: set[str] = field(default_factory=set)
 
-    def log_ends(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int]:
+    def each_log_end(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int | TopicError]:
         self.asked.append("stable" if committed else "end")
-        return dict.fromkeys(partitions, 5 if committed else 9)
+        answers: dict[Partition, int | TopicError] = dict.fromkeys(partitions, 5 if committed else 9)
+        return {each: TopicError(["no leader"]) if each in self.unavailable else at for each, at in answers.items()}
 
     def read_tail(self, starts: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[Record]:
         self.asked.append("tail")
-        assert (starts, ends) == ({JOURNAL: 5}, {JOURNAL: 9})
+        here = {JOURNAL, OTHER} - self.unavailable
+        assert (starts, ends) == (dict.fromkeys(here, 5), dict.fromkeys(here, 9))
         return [
             Record(JOURNAL, 5, b"k", b"v", (("other", b"x"),) if w is None else ((WRITER_HEADER, w.encode()),))
             for w in self.writers
@@ -43,7 +47,12 @@ class Group:
         return self.alive
 
     def release(self) -> list[str]:
-        return release_dead([JOURNAL], group="invoices", tails=self, cluster=self, fence=self.fenced.append)
+        return release_dead([OTHER, JOURNAL], group="invoices", tails=self, cluster=self, fence=self.fence)
+
+    def fence(self, writer: str) -> None:
+        if writer in self.refuses:
+            raise TopicError(["no coordinator"])
+        self.fenced.append(writer)
 
 
 def test_only_writers_that_no_member_is_are_fenced_and_each_once() -> None:
@@ -66,3 +75,13 @@ def test_nobody_is_asked_for_when_no_transaction_is_open() -> None:
     group = Group([None])
     assert group.release() == []
     assert "members" not in group.asked
+
+
+def test_a_journal_partition_that_does_not_answer_keeps_no_dead_writer_of_another_alive() -> None:
+    group = Group(["dead"], unavailable={OTHER})
+    assert group.release() == group.fenced == ["dead"]
+
+
+def test_a_writer_that_cannot_be_fenced_now_keeps_no_other_alive() -> None:
+    group = Group(["dead-1", "dead-2"], refuses={"dead-1"})
+    assert group.release() == group.fenced == ["dead-2"]

@@ -22,7 +22,7 @@ from connector.adapters.kafka.reading import AssignedReader
 from connector.core.errors import ConfigurationError, TopicError
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.topics import TopicSpec, missing, plan_topics, problems
-from tests.kafka.cluster import Kafka
+from tests.kafka.cluster import Kafka, KafkaCluster
 from tests.kafka.fixtures import CreateTopics, UniqueName
 
 
@@ -175,7 +175,6 @@ def test_a_cluster_that_is_not_there_is_named_in_time() -> None:
         began = time.monotonic()
         with pytest.raises(TopicError, match=f"bootstrap_servers \\({servers}\\).*Connection refused"):
             cluster.topics(["documents"])
-        assert not cluster.brokers_answer(0.5)
         with pytest.raises(TopicError):
             cluster.members("invoices")
         assert time.monotonic() - began < 10
@@ -196,8 +195,60 @@ def test_a_property_that_does_not_exist_is_a_configuration_error() -> None:
         Cluster(client_properties(settings, "t"))
 
 
-def test_brokers_answer(cluster: Cluster) -> None:
-    assert cluster.brokers_answer(10)
+def _await_leaders(cluster: Cluster, partitions: list[Partition]) -> None:
+    """A broker may refuse what it leads since a moment ago."""
+    until = time.monotonic() + 20
+    while any(isinstance(end, TopicError) for end in cluster.each_log_end(partitions, committed=False).values()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_partition_that_is_not_there_keeps_no_answer_from_the_others(
+    cluster: Cluster,
+    create_topics: CreateTopics,
+) -> None:
+    (name,) = create_topics("input", partitions=2)
+    here, missing_one = [Partition(name, 0), Partition(name, 1)], Partition(name, 2)
+    _await_leaders(cluster, here)
+    for answers in (
+        cluster.each_log_end([here[0], missing_one, here[1]], committed=False),
+        cluster.each_log_start([here[0], missing_one, here[1]]),
+        cluster.each_offset_at([here[0], missing_one, here[1]], 1_000),
+    ):
+        assert [answers[each] for each in here] == [0, 0]
+        assert f"partition 2 of topic {name} does not exist" in str(answers[missing_one])
+
+
+def test_a_partition_without_a_leader_keeps_no_answer_from_the_others(
+    three_node_kafka: KafkaCluster,
+    unique_name: UniqueName,
+) -> None:
+    name = unique_name("one-copy")
+    with Cluster(client_properties(Settings(three_node_kafka.bootstrap_servers), "t")) as cluster:
+        cluster.create_topics([TopicSpec(name, partitions=3, replication_factor=1)])
+        partitions = [Partition(name, number) for number in range(3)]
+        _await_leaders(cluster, partitions)
+        dead = partitions[1]
+        victim = three_node_kafka.leader(name, dead.number)
+        three_node_kafka.kill_node(victim)
+        try:
+            until = time.monotonic() + 60
+            while three_node_kafka.leader(name, dead.number) != -1:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            began = time.monotonic()
+            answers = cluster.each_log_end(partitions, committed=False)
+            assert {p for p, answer in answers.items() if isinstance(answer, TopicError)} == {dead}
+            assert f"artition {dead.number} of topic {name}" in str(answers[dead])
+            assert time.monotonic() - began < 12
+            for ask in (cluster.each_log_start(partitions), cluster.each_offset_at(partitions, 1_000)):
+                assert {p for p, answer in ask.items() if isinstance(answer, TopicError)} == {dead}
+            with pytest.raises(
+                TopicError, match=f"artition {dead.number} of topic {name}"
+            ):  # and never a number: it would mean "empty"
+                cluster.log_ends([dead], committed=False)
+        finally:
+            three_node_kafka.start_node(victim)
 
 
 def _read(reader: AssignedReader, ends: Mapping[Partition, int]) -> list[Record]:

@@ -85,8 +85,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         formatter.start()
         assert formatter.wait(60) == 0, formatter.log_tail()
         node.process.start()
-        with Cluster({"bootstrap.servers": node.address}, timeout=30) as cluster:
+        with Cluster({"bootstrap.servers": node.address}, timeout=1) as cluster:
             _await(cluster, node)
+        with Cluster({"bootstrap.servers": node.address}, timeout=30) as cluster:
             cluster.create_topics([TopicSpec(TOPIC, 1), TopicSpec(OPEN, 1)])
         _allow(node.address)
         yield address
@@ -97,9 +98,17 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _await(cluster: Cluster, node: Node) -> None:
     until = time.monotonic() + 60
-    while not cluster.brokers_answer(0.5):
+    while not _answers(cluster):
         assert node.process.running, node.process.log_tail()
         assert time.monotonic() < until, node.process.log_tail()
+
+
+def _answers(cluster: Cluster) -> bool:
+    try:
+        cluster.topics([TOPIC])
+    except TopicError:
+        return False
+    return True
 
 
 def _allow(address: str) -> None:

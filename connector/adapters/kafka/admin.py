@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     IsolationLevel,
     KafkaException,
     TopicCollection,
@@ -19,6 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
     AdminClient,
     ConfigResource,
+    ListOffsetsResultInfo,
     NewTopic,
     OffsetSpec,
     TopicDescription,
@@ -34,11 +36,17 @@ __all__ = ["Cluster", "TopicFacts", "TopicSpec"]
 TIMEOUT = 15.0
 """Seconds that one question may take."""
 
+EACH_TIMEOUT = 5.0
+"""Seconds for each answer where the others are of use without it."""
+
 _SETTLE = 0.1
 """Seconds between two looks at a topic that was just made."""
 
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the package gives it no types
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # as above
+
+_Name = TypeVar("_Name")
+_Answer = TypeVar("_Answer")
 
 _FOR_URLS = str.maketrans("+/", "-_")
 _ABSENT = frozenset({"UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC"})
@@ -91,7 +99,12 @@ class Cluster:
         Raises:
             TopicError: no broker answers, or the login fails.
         """
-        return {name: _id(found) for name, found in self._describe(list(dict.fromkeys(names))).items()}
+        return _all(self.each_topic_id(names))
+
+    def each_topic_id(self, names: Iterable[str]) -> Mapping[str, str | TopicError]:
+        """The id of each topic, or why it is not known; those that do not exist are left out."""
+        described = self._describe_each(list(dict.fromkeys(names)), self._timeout)
+        return {name: found if isinstance(found, TopicError) else _id(found) for name, found in described.items()}
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> None:
         """Make topics and wait until each can be described. One that is there already stays as it is.
@@ -131,7 +144,7 @@ class Cluster:
         Raises:
             TopicError: a partition does not exist, or no broker answers.
         """
-        return self._offsets(partitions, _LATEST, committed=committed)
+        return _all(self._offsets(partitions, _LATEST, committed=committed, timeout=self._timeout))
 
     def log_starts(self, partitions: Iterable[Partition]) -> Mapping[Partition, int]:
         """Where these partitions begin.
@@ -139,7 +152,7 @@ class Cluster:
         Raises:
             TopicError: a partition does not exist, or no broker answers.
         """
-        return self._offsets(partitions, _EARLIEST, committed=False)
+        return _all(self._offsets(partitions, _EARLIEST, committed=False, timeout=self._timeout))
 
     def offsets_at(self, partitions: Iterable[Partition], timestamp_ms: int) -> Mapping[Partition, int]:
         """The first offset at or after an instant; the end of the log where no record is that young.
@@ -151,11 +164,23 @@ class Cluster:
         Raises:
             TopicError: a partition does not exist, or no broker answers.
         """
-        # The ends first: a record that comes between the two questions is then read, not skipped.
-        wanted = list(partitions)
-        ends = self.log_ends(wanted, committed=False)
-        found = self._offsets(wanted, OffsetSpec.for_timestamp(timestamp_ms), committed=False)
-        return {partition: ends[partition] if at < 0 else at for partition, at in found.items()}
+        return _all(self._offsets_at(partitions, timestamp_ms, self._timeout))
+
+    def each_log_end(self, partitions: Iterable[Partition], *, committed: bool) -> Mapping[Partition, int | TopicError]:
+        """As `log_ends`, within 5 s; for each partition that does not answer, why."""
+        return self._offsets(partitions, _LATEST, committed=committed, timeout=EACH_TIMEOUT)
+
+    def each_log_start(self, partitions: Iterable[Partition]) -> Mapping[Partition, int | TopicError]:
+        """As `log_starts`, within 5 s; for each partition that does not answer, why."""
+        return self._offsets(partitions, _EARLIEST, committed=False, timeout=EACH_TIMEOUT)
+
+    def each_offset_at(
+        self,
+        partitions: Iterable[Partition],
+        timestamp_ms: int,
+    ) -> Mapping[Partition, int | TopicError]:
+        """As `offsets_at`, within twice 5 s; for each partition that does not answer, why."""
+        return self._offsets_at(partitions, timestamp_ms, EACH_TIMEOUT)
 
     def members(self, group: str) -> frozenset[str]:
         """The `client.id`s of the members of a consumer group; empty when there is no such group.
@@ -172,20 +197,6 @@ class Cluster:
         described = self._result(futures[group], "Describe", resource, accept=frozenset({"GROUP_ID_NOT_FOUND"}))
         return frozenset(member.client_id for member in described.members) if described else frozenset()
 
-    def brokers_answer(self, timeout: float) -> bool:
-        """Whether a broker answers a question about the cluster now.
-
-        Args:
-            timeout: seconds to wait for it.
-        """
-        try:
-            self._admin.list_topics(topic="", timeout=timeout)
-        except KafkaException:
-            self._admin.poll(0)
-            return False
-        self._admin.poll(0)
-        return True
-
     def close(self) -> None:
         """End the connections. The cluster cannot be asked any more."""
         self._admin.poll(0)
@@ -198,20 +209,22 @@ class Cluster:
         self.close()
 
     def _describe(self, names: Sequence[str]) -> dict[str, Any]:
+        return _all(self._describe_each(names, self._timeout))
+
+    def _describe_each(self, names: Sequence[str], timeout: float) -> dict[str, Any]:
         if not names:
             return {}
         futures = self._ask(
-            lambda: self._admin.describe_topics(
-                TopicCollection(list(names)),
-                request_timeout=self._timeout,
-            ),
+            lambda: self._admin.describe_topics(TopicCollection(list(names)), request_timeout=timeout),
             "Describe",
         )
-        found = {
-            name: self._result(future, "Describe", f"topic {name}", accept=_ABSENT) for name, future in futures.items()
-        }
+        found = {name: self._each(future, f"topic {name}", timeout, accept=_ABSENT) for name, future in futures.items()}
         # A topic that is just being made can be described before it has partitions.
-        return {name: topic for name, topic in found.items() if topic is not None and topic.partitions}
+        return {
+            name: topic
+            for name, topic in found.items()
+            if isinstance(topic, TopicError) or (topic is not None and topic.partitions)
+        }
 
     def _settings(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
         if not names:
@@ -230,33 +243,45 @@ class Cluster:
             }
         return settings
 
+    def _offsets_at(
+        self,
+        partitions: Iterable[Partition],
+        timestamp_ms: int,
+        timeout: float,
+    ) -> Mapping[Partition, int | TopicError]:
+        # The ends first: a record that comes between the two questions is then read, not skipped.
+        ends = self._offsets(partitions, _LATEST, committed=False, timeout=timeout)
+        known = [partition for partition, end in ends.items() if not isinstance(end, TopicError)]
+        instant = OffsetSpec.for_timestamp(timestamp_ms)
+        found = self._offsets(known, instant, committed=False, timeout=timeout)
+        none_so_young = {partition for partition, at in found.items() if not isinstance(at, TopicError) and at < 0}
+        return {p: found[p] if p in found and p not in none_so_young else end for p, end in ends.items()}
+
     def _offsets(
         self,
         partitions: Iterable[Partition],
         spec: OffsetSpec,
         *,
         committed: bool,
-    ) -> Mapping[Partition, int]:
+        timeout: float,
+    ) -> Mapping[Partition, int | TopicError]:
         request = {TopicPartition(topic, number): spec for topic, number in dict.fromkeys(partitions)}
         if not request:
             return {}
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         futures = self._ask(
-            lambda: self._admin.list_offsets(
-                request,
-                isolation_level=level,
-                request_timeout=self._timeout,
-            ),
+            lambda: self._admin.list_offsets(request, isolation_level=level, request_timeout=timeout),
             "Describe",
         )
-        return {
-            Partition(at.topic, at.partition): self._result(
+        answers = {
+            Partition(at.topic, at.partition): self._each(
                 future,
-                "Describe",
                 f"partition {at.partition} of topic {at.topic}",
-            ).offset
+                timeout,
+            )
             for at, future in futures.items()
         }
+        return {p: answer if isinstance(answer, TopicError) else _offset(p, answer) for p, answer in answers.items()}
 
     def _await_topics(self, names: Sequence[str]) -> None:
         until = time.monotonic() + self._timeout
@@ -281,9 +306,11 @@ class Cluster:
         operation: str,
         resource: str,
         accept: frozenset[str] = frozenset(),
+        timeout: float | None = None,
     ) -> Any:  # noqa: ANN401 - confluent-kafka's result objects have no types
+        timeout = self._timeout if timeout is None else timeout
         try:
-            answer = future.result(timeout=self._timeout + 5)
+            answer = future.result(timeout=timeout + 5)
         except KafkaException as error:
             self._admin.poll(0)
             if error_of(error).name() in accept:
@@ -291,9 +318,42 @@ class Cluster:
                 return None
             raise self._troubles.explain(error, operation, resource) from error
         except TimeoutError:
-            raise TopicError([f"{operation} on {resource} has no answer after {self._timeout:g} s."]) from None
+            raise TopicError([f"{operation} on {resource} has no answer after {timeout:g} s."]) from None
         self._troubles.clear()
         return answer
+
+    def _each(
+        self,
+        future: Future[Any],
+        resource: str,
+        timeout: float,
+        accept: frozenset[str] = frozenset(),
+    ) -> Any:  # noqa: ANN401 - as above, or the error
+        try:
+            return self._result(future, "Describe", resource, accept, timeout)
+        except TopicError as error:
+            return error
+
+
+def _all(answers: Mapping[_Name, _Answer | TopicError]) -> dict[_Name, _Answer]:
+    """The answers, when all are there; otherwise raises the first error."""
+    found: dict[_Name, _Answer] = {}
+    for name, answer in answers.items():
+        if isinstance(answer, TopicError):
+            raise answer
+        found[name] = answer
+    return found
+
+
+def _offset(partition: Partition, answer: ListOffsetsResultInfo) -> int | TopicError:
+    """The offset. Without a leader librdkafka may report success after the timeout, and offset -1001 (measured).
+
+    As a number it would say that the partition is empty: a restore would forget its documents.
+    """
+    offset = int(answer.offset)
+    if offset != OFFSET_INVALID:
+        return offset
+    return TopicError([f"Partition {partition.number} of topic {partition.topic} has no leader: its brokers are away."])
 
 
 def _id(topic: TopicDescription) -> str:

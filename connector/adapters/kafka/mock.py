@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.client_log import ClientLog
+from connector.core.errors import TopicError
 from connector.core.topics import TopicFacts
 
 PARTITIONS = 4
@@ -61,7 +62,7 @@ class MockBroker:
 class MockCluster(Cluster):
     """Answers what the mock itself cannot: it keeps no topic ids."""
 
-    def topic_ids(self, names: Iterable[str]) -> Mapping[str, str]:
+    def each_topic_id(self, names: Iterable[str]) -> Mapping[str, str | TopicError]:
         """A fixed id for every name."""
         return {name: _id_of(name) for name in names}
 
