@@ -30,17 +30,20 @@ class Lines(Protocol):
 
 
 class TableLines:
-    """A table whose rows appear as they come: a table that waits for its end cannot be followed."""
+    """A table whose rows appear as they come: a table that waits for its end cannot be followed.
+
+    Its head comes with the first row: where no broker answers, the error stands alone.
+    """
 
     def __init__(self, *, dead_letters: bool) -> None:
-        """Print the head.
+        """Choose a table.
 
         Args:
-            dead_letters: which of the two tables.
+            dead_letters: which of the two.
         """
-        widths = _LETTER_WIDTHS if dead_letters else _RESULT_WIDTHS
-        last = "message" if dead_letters else "output"
-        typer.echo(_row([*((name, width) for name, width in widths.items()), (last, 0)]))
+        self._widths = _LETTER_WIDTHS if dead_letters else _RESULT_WIDTHS
+        self._last = "message" if dead_letters else "output"
+        self._begun = False
 
     def result(self, record: Record, codec: Codec) -> bool:
         """Print a result."""
@@ -54,10 +57,9 @@ class TableLines:
             **found,
             "emitted": _moment(times.get("emitted") if isinstance(times, Mapping) else None),
             "run_id": found["run_id"] or "-",
-            "document_id": found["document_id"] or found["file_name"] or "-",
+            "document_id": found["document_id"] or "-",
         }
-        cells = [(str(shown[name]), width) for name, width in _RESULT_WIDTHS.items()]
-        typer.echo(_row([*cells, (_summary(found), 0)]))
+        self._print_row(shown, _summary(found))
         return True
 
     def dead_letter(self, record: Record) -> bool:
@@ -69,9 +71,14 @@ class TableLines:
             "reason": headers.get("extend.reason", "?"),
             "source": source,
         }
-        message = headers.get(f"{CONNECT}exception.message", "")
-        typer.echo(_row([*((cells[name], width) for name, width in _LETTER_WIDTHS.items()), (message, 0)]))
+        self._print_row(cells, headers.get(f"{CONNECT}exception.message", ""))
         return True
+
+    def _print_row(self, cells: Mapping[str, object], last: str) -> None:
+        if not self._begun:
+            self._begun = True
+            typer.echo(_row([*self._widths.items(), (self._last, 0)]))
+        typer.echo(_row([*((str(cells[name]), width) for name, width in self._widths.items()), (last, 0)]))
 
 
 class JsonLines:

@@ -10,18 +10,22 @@ from typing import Annotated
 
 import typer
 
-from connector.adapters.kafka.admin import Cluster
-from connector.adapters.kafka.properties import client_properties, reader_properties
+from connector.adapters.kafka.properties import reader_properties
 from connector.adapters.kafka.reading import AssignedReader
+from connector.cli.asking import open_cluster
 from connector.cli.loading import ConfigOption, load_config
 from connector.cli.result_lines import JsonLines, Lines, TableLines
 from connector.config import Config
+from connector.config.nearest import one_of
 from connector.core.errors import TopicError
 from connector.core.framing import Codec
 from connector.core.record import Partition, Record
-from connector.core.run_types import dead_letter_topic, status_topics, topic_of
+from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, status_topics, topic_of
+from connector.core.time_order import TimeOrder
 from connector.core.topics import TopicFacts
 from connector.schema_files import load_schema
+
+_STATUSES = (*STATUSES, TIMED_OUT, "OTHER")
 
 _WAIT = 0.2
 """Seconds between two looks at the clock."""
@@ -36,7 +40,10 @@ def results(
     ] = "earliest",
     status: Annotated[
         list[str] | None,
-        typer.Option(help="Only this status, e.g. PROCESSED; may be given several times."),
+        typer.Option(
+            help=f"Only this status: {', '.join(_STATUSES)}; OTHER is every status of the API that is newer than this "
+            "connector. May be given several times.",
+        ),
     ] = None,
     dead_letters: Annotated[
         bool,
@@ -51,6 +58,8 @@ def results(
     config: ConfigOption = None,
 ) -> None:
     """Read results, or dead letters, and decode them. Reads committed records only and commits nothing.
+
+    They come in the order of time; with --follow in the order in which they arrive.
 
     Example: extend-connector results --follow --status PROCESSED --status FAILED
 
@@ -88,7 +97,7 @@ def _records(
     until: float | None,
 ) -> Iterator[Record]:
     client_id = f"{config.name}-results"
-    with Cluster(client_properties(config.kafka, client_id)) as cluster:
+    with open_cluster(config, client_id) as cluster:
         partitions = _partitions(cluster.topics(topics), topics)
         ends = cluster.log_ends(partitions, committed=True)
         if since_ms is not None:
@@ -97,13 +106,31 @@ def _records(
             starts = ends if start == "latest" else cluster.log_starts(partitions)
     reader = AssignedReader(reader_properties(config.kafka, client_id, client_id), starts)
     try:
-        while (follow or not reader.has_passed(ends)) and not _over(until):
-            sys.stdout.flush()
-            for record in reader.read(_WAIT):
-                if follow or record.offset < ends[record.partition]:
-                    yield record
+        yield from _as_they_come(reader, until) if follow else _by_time(reader, ends, until)
     finally:
         reader.close()
+
+
+def _as_they_come(reader: AssignedReader, until: float | None) -> Iterator[Record]:
+    while not _over(until):
+        sys.stdout.flush()
+        yield from reader.read(_WAIT)
+
+
+def _by_time(reader: AssignedReader, ends: Mapping[Partition, int], until: float | None) -> Iterator[Record]:
+    order = TimeOrder(ends)
+
+    def is_over(partition: Partition) -> bool:
+        return reader.has_passed({partition: ends[partition]})
+
+    while not reader.has_passed(ends) and not _over(until):
+        sys.stdout.flush()
+        for record in reader.read(_WAIT):
+            if record.offset < ends[record.partition]:
+                order.take(record)
+        yield from order.ready(is_over)
+    # At the end of the time what was read is shown all the same.
+    yield from order.ready(lambda _: True)
 
 
 def _over(until: float | None) -> bool:
@@ -117,7 +144,14 @@ def _topics(config: Config, status: list[str] | None, *, dead_letters: bool) -> 
         return {dead_letter_topic(prefix): "dead letters"}
     if not status:
         return dict.fromkeys(status_topics(prefix), "results")
-    return {topic_of(prefix, each.upper().replace("-", "_")): each for each in status}
+    return {topic_of(prefix, _status(each)): each for each in status}
+
+
+def _status(text: str) -> str:
+    try:
+        return one_of(text.upper().replace("-", "_"), _STATUSES, "statuses")
+    except ValueError as error:
+        raise typer.BadParameter(f"--status {error}; OTHER holds every other status that the API may give.") from None
 
 
 def _partitions(facts: Mapping[str, TopicFacts], topics: Mapping[str, str]) -> list[Partition]:

@@ -1,24 +1,24 @@
-"""`extend-connector submit`: references to an input topic, each checked before it is sent."""
+"""`extend-connector submit`: references to an input topic, all of them checked before the first is sent."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.producing import RecordProducer, Sent
-from connector.adapters.kafka.properties import client_properties, producer_properties
+from connector.adapters.kafka.properties import producer_properties
+from connector.cli.asking import open_cluster
 from connector.cli.loading import ConfigOption, load_config
+from connector.cli.reference_lines import Lines, from_file, from_options, from_stdin, other_form, ranges
 from connector.config import Config
-from connector.core.errors import RecordRejected, TopicError
+from connector.core.errors import ConnectorError, RecordRejected, TopicError
 from connector.core.framing import Codec
 from connector.core.record import OutRecord
 from connector.core.reference import ReferenceDecoder
@@ -28,6 +28,10 @@ from connector.schema_files import load_schema
 _ACK_TIMEOUT_MS = 30_000
 _SHOWN = 20
 """Sentences about single references; the rest is counted."""
+
+
+class SubmissionError(ConnectorError):
+    """Nothing was sent; the message says why."""
 
 
 def submit(
@@ -60,7 +64,8 @@ def submit(
 ) -> None:
     """Send document references to an input topic.
 
-    Each is checked first, as the connector would check it. Exit code 1 when some were wrong or not acknowledged.
+    All are checked first, as the connector would check them: when one is wrong, nothing is sent, and the mended file
+    can be submitted as a whole. Exit code 1 when some were wrong or not acknowledged.
 
     Example: extend-connector submit references.jsonl --key-field document_id
 
@@ -72,7 +77,7 @@ def submit(
         "version": processor_version,
         "document_id": document_id,
     }
-    named = _from_options(url, file_id, text, options)
+    named = _of_options(url, file_id, text, options)
     if (source is None) == (not named):
         raise typer.BadParameter("Give either a FILE (or -) or at least one of --url, --file-id and --text.")
     if source not in {None, "-"} and not Path(str(source)).is_file():
@@ -93,69 +98,121 @@ def submit(
         key_field=key_field,
         codec=codec if avro else None,
     )
+    source_of = _Source(source)
+    lines = from_options(named) if source is None else from_stdin() if source == "-" else from_file(Path(source))
+    count = _check_all(lines, submission, source_of, unchecked=unchecked)
     producer = _producer(settings, target)
     try:
-        with _progress() as progress:
-            wrong = _send_all(_lines(source, named), submission, producer, progress, unchecked=unchecked)
-            sent = producer.flush(lambda: progress.show(producer.sent))
+        with _progress(count) as progress:
+            stopped = _send_all(lines, submission, producer, progress, unchecked=unchecked)
     finally:
         producer.close()
-    _report(sent, wrong, target)
+    _report(producer.sent, count, target, source_of, stopped=stopped)
+
+
+class _Source:
+    """What errors call the references by."""
+
+    def __init__(self, source: str | None) -> None:
+        self.name = "standard input" if source == "-" else source
+        self._unit = "reference" if source is None else "line"
+
+    def one(self, number: int) -> str:
+        """``refs.jsonl, line 3``."""
+        return f"{self.name}, {self._unit} {number}" if self.name else f"{self._unit} {number}"
+
+    def several(self, numbers: list[int]) -> str:
+        """``line 3``, ``lines 3-7, 9``."""
+        return f"{self._unit}{'' if len(numbers) == 1 else 's'} {ranges(numbers)}"
 
 
 class _Bar:
     """What a person watches while it takes long; nothing where stderr is no terminal."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, count: int) -> None:
         self._progress = progress
-        self._task = progress.add_task("sent", total=None)
-        self.queued = 0
+        self._task = progress.add_task("sent", total=count)
 
     def show(self, sent: Sent) -> None:
         """Move the bar."""
-        done = sent.acked + len(sent.refused)
-        self._progress.update(self._task, completed=done, total=max(self.queued, 1))
+        self._progress.update(self._task, completed=sent.acked + len(sent.refused))
 
 
 @contextmanager
-def _progress() -> Iterator[_Bar]:
+def _progress(count: int) -> Iterator[_Bar]:
     console = Console(stderr=True)
     columns = (TextColumn("acknowledged"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield _Bar(progress)
+        yield _Bar(progress, count)
+
+
+def _check_all(lines: Lines, submission: Submission, source: _Source, *, unchecked: bool) -> int:
+    """How many references there are, when all are right."""
+    if unchecked:
+        return sum(1 for _ in lines())
+    count, wrong = 0, []
+    for number, line in lines():
+        count += 1
+        try:
+            submission.record(line)
+        except RecordRejected as error:
+            wrong.append(f"{source.one(number)}: {error} ({error.reason})")
+    if not wrong:
+        return count
+    form = other_form(lines)
+    if form is not None:
+        raise SubmissionError(f"{source.name}: {form}. Nothing was sent.")
+    shown = wrong[:_SHOWN]
+    if len(wrong) > _SHOWN:
+        shown.append(f"... and {len(wrong) - _SHOWN} more.")
+    shown.append(f"{_references(count)} checked, {len(wrong)} wrong: nothing was sent. Mend them and submit all again.")
+    raise SubmissionError("\n".join(shown))
 
 
 def _send_all(
-    lines: Iterator[tuple[str, bytes]],
+    lines: Lines,
     submission: Submission,
     producer: RecordProducer,
     progress: _Bar,
     *,
     unchecked: bool,
-) -> list[str]:
-    wrong = []
-    for label, line in lines:
-        try:
+) -> str | None:
+    """Send them; what stopped it halfway, or None."""
+    stopped: str | None = None
+    try:
+        for number, line in lines():
             record = OutRecord(submission.topic, None, line) if unchecked else submission.record(line)
-        except RecordRejected as error:
-            wrong.append(f"{label}: {error} ({error.reason})")
-            continue
-        producer.send(record, label)
-        progress.queued += 1
-        progress.show(producer.sent)
-    return wrong
+            producer.send(record, str(number))
+            progress.show(producer.sent)
+        producer.flush(lambda: progress.show(producer.sent))
+    except (RecordRejected, OSError):
+        stopped = "the references changed while they were being sent"
+    except KeyboardInterrupt:
+        stopped = "it was interrupted"
+    if stopped is not None:
+        # What was handed over may be at the brokers: only their answers say how many are.
+        producer.flush(lambda: progress.show(producer.sent))
+    return stopped
 
 
-def _report(sent: Sent, wrong: list[str], topic: str) -> None:
-    failures = [*wrong, *(f"{label}: {error}" for label, error in sent.refused)]
-    for sentence in failures[:_SHOWN]:
-        typer.echo(sentence, err=True)
-    if len(failures) > _SHOWN:
-        typer.echo(f"... and {len(failures) - _SHOWN} more.", err=True)
-    noun = "reference" if sent.acked == 1 else "references"
-    typer.echo(f"{sent.acked} {noun} acknowledged by topic {topic}, {len(failures)} not sent.")
-    if failures:
-        raise typer.Exit(1)
+def _report(sent: Sent, count: int, topic: str, source: _Source, *, stopped: str | None) -> None:
+    if sent.acked == count and not sent.refused and stopped is None:
+        typer.echo(f"{_references(count)} checked, {sent.acked} acknowledged by topic {topic}.")
+        return
+    for reason in dict.fromkeys(str(error) for _, error in sent.refused):
+        numbers = [int(label) for label, error in sent.refused if str(error) == reason]
+        typer.echo(f"Not acknowledged, {source.several(numbers)}: {reason}", err=True)
+    if stopped is not None:
+        queued = sent.acked + len(sent.refused)
+        typer.echo(f"Stopped, {stopped}: the first {queued} of {count} were handed over.", err=True)
+    total = f"{sent.acked} of {_references(count)} acknowledged by topic {topic}, {count - sent.acked} not."
+    warning = f" Do not submit the acknowledged {sent.acked} again: each would be bought twice." if sent.acked else ""
+    typer.echo(f"{total}{warning}", err=True)
+    raise typer.Exit(1)
+
+
+def _references(count: int) -> str:
+    return f"{count} reference{'' if count == 1 else 's'}"
 
 
 def _topic(config: Config, named: str | None) -> str:
@@ -172,7 +229,7 @@ def _topic(config: Config, named: str | None) -> str:
 def _producer(config: Config, topic: str) -> RecordProducer:
     """A producer for a topic that is there: a missing one would be noticed only when every record has timed out."""
     client_id = f"{config.name}-submit"
-    with Cluster(client_properties(config.kafka, client_id)) as cluster:
+    with open_cluster(config, client_id) as cluster:
         facts = cluster.topics([topic]).get(topic)
     if facts is None:
         raise TopicError(
@@ -182,7 +239,7 @@ def _producer(config: Config, topic: str) -> RecordProducer:
     return RecordProducer({**properties, "message.timeout.ms": _ACK_TIMEOUT_MS, "linger.ms": 20})
 
 
-def _from_options(
+def _of_options(
     urls: list[str] | None,
     file_ids: list[str] | None,
     texts: list[str] | None,
@@ -195,21 +252,3 @@ def _from_options(
     ]
     given = {name: value for name, value in options.items() if value is not None}
     return [json.dumps({**file, **given}, ensure_ascii=False).encode() for file in files]
-
-
-def _lines(source: str | None, named: list[bytes]) -> Iterator[tuple[str, bytes]]:
-    """Each reference with the words that an error calls it by."""
-    if source is None:
-        for number, line in enumerate(named, 1):
-            yield f"reference {number}", line
-    elif source == "-":
-        yield from _numbered(sys.stdin.buffer, "standard input")
-    else:
-        with Path(source).open("rb") as file:
-            yield from _numbered(file, source)
-
-
-def _numbered(file: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
-    for number, line in enumerate(file, 1):
-        if line.strip():
-            yield f"{name}, line {number}", line.strip()

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.brokers import count_brokers
 from connector.adapters.kafka.properties import client_properties
+from connector.cli.asking import SECONDS, open_cluster
 from connector.cli.loading import ConfigOption, load_config
 from connector.config import Config
+from connector.core.durability import Remark, durability, min_in_sync
 from connector.core.topics import (
     Plan,
     TopicFacts,
@@ -59,7 +61,7 @@ def topics(
         raise typer.BadParameter("--input, --partitions and --replication-factor go with --create.")
     settings = load_config(config)
     plan = plan_of(settings)
-    with Cluster(client_properties(settings.kafka, f"{settings.name}-topics")) as cluster:
+    with open_cluster(settings, f"{settings.name}-topics") as cluster:
         facts = cluster.topics(plan.names())
         made: list[TopicSpec] = []
         if create:
@@ -72,12 +74,14 @@ def topics(
             )
             cluster.create_topics(made)
             facts = cluster.topics(plan.names())
+        remarks = _durability(settings, plan, facts)
     if as_json:
         _print_lines(plan, facts, made)
     else:
         _print_table(plan, facts, made)
-    for sentence in warnings(plan, facts):
-        print_error(f"Warning: {sentence}")
+    if create:
+        print_error(_what_was_made(made, facts))
+    _print_remarks([*(Remark(grave=True, sentence=each) for each in warnings(plan, facts)), *remarks])
     found = findings(plan, facts)
     for finding in found:
         print_error(finding.sentence)
@@ -90,6 +94,27 @@ def plan_of(config: Config) -> Plan:
     return plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
 
 
+def _durability(config: Config, plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Remark]:
+    journal = facts.get(plan.journal)
+    if journal is None:
+        return []
+    brokers = count_brokers(client_properties(config.kafka, f"{config.name}-topics"), SECONDS)
+    return durability(plan.journal, journal, brokers)
+
+
+def _what_was_made(made: list[TopicSpec], facts: Mapping[str, TopicFacts]) -> str:
+    names = [spec.name for spec in made if spec.name in facts]
+    if not names:
+        return "Nothing was made: every topic that --create may make is there."
+    shapes = ", ".join(f"{name} ({facts[name].partitions} x {facts[name].replicas})" for name in names)
+    return f"Made {len(names)} topic{'' if len(names) == 1 else 's'} (partitions x replicas): {shapes}."
+
+
+def _print_remarks(remarks: list[Remark]) -> None:
+    for remark in remarks:
+        print_error(f"{'Warning' if remark.grave else 'Note'}: {remark.sentence}")
+
+
 def print_error(sentence: str) -> None:
     """A sentence on stderr, wrapped by nobody, so that it can be searched and pasted."""
     typer.echo(sentence, err=True)
@@ -98,7 +123,8 @@ def print_error(sentence: str) -> None:
 def _print_table(plan: Plan, facts: Mapping[str, TopicFacts], made: list[TopicSpec]) -> None:
     new = {spec.name for spec in made}
     state_of = states(plan, facts)
-    table = Table("topic", "needed for", "partitions", "cleanup", "max.message.bytes", "state", box=None)
+    columns = ("partitions", "replicas", "min.insync", "cleanup", "max.message.bytes", "state")
+    table = Table("topic", "needed for", *columns, box=None)
     for topic in plan.topics:
         found = facts.get(topic.name)
         state = state_of[topic.name]
@@ -107,6 +133,8 @@ def _print_table(plan: Plan, facts: Mapping[str, TopicFacts], made: list[TopicSp
             escape(topic.name),
             topic.purpose,
             str(found.partitions) if found else "-",
+            str(found.replicas) if found else "-",
+            _setting(found, "min.insync.replicas"),
             _setting(found, "cleanup.policy"),
             _setting(found, "max.message.bytes"),
             f"[{_COLOURS[state]}]{word}[/]",
@@ -124,6 +152,8 @@ def _print_lines(plan: Plan, facts: Mapping[str, TopicFacts], made: list[TopicSp
             "topic": topic.name,
             "needed_for": topic.purpose.value,
             "partitions": found.partitions if found else None,
+            "replication_factor": found.replicas if found else None,
+            "min_insync_replicas": min_in_sync(found) if found else None,
             "topic_id": found.topic_id if found else None,
             "cleanup_policy": found and (found.config or {}).get("cleanup.policy"),
             "max_message_bytes": found.max_message_bytes if found and found.config is not None else None,

@@ -87,6 +87,22 @@ def test_a_table_row_says_what_and_when(capsys: pytest.CaptureFixture[str]) -> N
     assert second.endswith("CORRUPT: no page")
 
 
+def test_without_a_document_id_nothing_else_takes_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert TableLines(dead_letters=False).result(record(result(document_id=None, file_name="scan.pdf")), CODEC)
+    out = capsys.readouterr().out
+    assert out.splitlines()[1].split()[4] == "-"
+    assert "scan.pdf" not in out
+
+
+@pytest.mark.parametrize("dead_letters", [False, True])
+def test_the_head_waits_for_the_first_row(capsys: pytest.CaptureFixture[str], *, dead_letters: bool) -> None:
+    lines = TableLines(dead_letters=dead_letters)
+    assert capsys.readouterr().out == ""
+    for _ in range(2):
+        lines.dead_letter(record(None)) if dead_letters else lines.result(record(result()), CODEC)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_what_is_shown_cannot_paint_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     lines = TableLines(dead_letters=False)
     assert lines.result(record(result(document_id="\x1b[31mred\n", output='"\x07"')), CODEC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 import time
@@ -13,7 +14,12 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+)
 
 from connector.core.dead_letter import dead_letter
 from connector.core.errors import RecordRejected
@@ -121,7 +127,12 @@ def test_topics_are_shown_made_and_then_right(project: Project) -> None:
     assert f"The input topic {project.topic} does not exist" in before.err
     assert "topics --create" in before.err
     made = project.run("topics", "--create", "--input", "--partitions", "3")
-    assert (made.code, made.err) == (0, "")
+    assert made.code == 0
+    said, note = made.err.splitlines()
+    assert said.startswith("Made 11 topics (partitions x replicas): ")
+    assert f"{project.prefix}.needs-review (3 x 1)" in said
+    # One broker can do no better.
+    assert note.startswith(f"Note: The journal {project.name}.journal has 1 replica on 1 broker: ")
     # Names are never cut, however narrow the terminal.
     assert f"{project.prefix}.needs-review" in made.out
     after = project.run("topics", "--json")
@@ -129,6 +140,10 @@ def test_topics_are_shown_made_and_then_right(project: Project) -> None:
     rows = {row["topic"]: row for row in after.lines}
     assert {row["state"] for row in rows.values()} == {"ok"}
     assert {row["partitions"] for row in rows.values()} == {3}
+    assert {(row["replication_factor"], row["min_insync_replicas"]) for row in rows.values()} == {(1, 1)}
+    again = project.run("topics", "--create")
+    assert again.err.startswith("Nothing was made")
+    assert "replicas" in again.out.splitlines()[0]
     assert rows[f"{project.name}.journal"]["cleanup_policy"] == "compact"
     assert rows[f"{project.prefix}.dead-letter"]["max_message_bytes"] == 2 * 1_048_588 + 65_536
 
@@ -163,11 +178,15 @@ def test_options_that_mean_nothing_alone_are_refused(project: Project) -> None:
     assert "--create" in ended.err
 
 
-def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("topics",), ("submit", "--url", URL), ("results",)])
+def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     project = _project(tmp_path, "127.0.0.1:1", "c", "in", "out")
-    ended = project.run("topics")
-    assert ended.code == 1
-    assert "No broker of kafka.bootstrap_servers (127.0.0.1:1) answered in time" in ended.err
+    begun = time.monotonic()
+    ended = project.run(*arguments)
+    assert time.monotonic() - begun < 14
+    assert (ended.code, ended.out) == (1, "")
+    (sentence,) = ended.err.splitlines()
+    assert sentence.startswith("No broker of kafka.bootstrap_servers (127.0.0.1:1) answered in time")
 
 
 def test_references_from_a_file_arrive_byte_for_byte(made: Project) -> None:
@@ -175,18 +194,42 @@ def test_references_from_a_file_arrive_byte_for_byte(made: Project) -> None:
     (made.folder / "references.jsonl").write_text("\n".join(lines) + "\n\n")
     ended = made.run("submit", "references.jsonl", "--key-field", "document_id")
     assert (ended.code, ended.err) == (0, "")
-    assert f"50 references acknowledged by topic {made.topic}, 0 not sent." in ended.out
+    assert ended.out == f"50 references checked, 50 acknowledged by topic {made.topic}.\n"
     assert dict(made.read(50)) == {str(number).encode(): line.encode() for number, line in enumerate(lines)}
 
 
-def test_wrong_references_are_told_by_line_and_the_others_are_sent(made: Project) -> None:
-    text = f'{{"url": "{URL}"}}\n{{"colour": 1}}\n[]\n{{"url": "{URL}"}}\n'
+@pytest.mark.parametrize("source", ["references.jsonl", "-"])
+def test_one_wrong_reference_and_nothing_is_sent(made: Project, source: str) -> None:
+    text = f'{{"url": "{URL}"}}\n{{"colour": 1}}\n\n[]\n{{"url": "{URL}"}}\n'
+    (made.folder / "references.jsonl").write_text(text)
+    ended = made.run("submit", source, stdin=text.encode())
+    name = "standard input" if source == "-" else source
+    assert (ended.code, ended.out) == (1, "")
+    assert f"{name}, line 2: colour: " in ended.err
+    assert f"{name}, line 4: " in ended.err
+    assert "4 references checked, 2 wrong: nothing was sent." in ended.err
+    # What is there now was sent by this second, whole submission.
+    mended = made.run("submit", "--url", f"{URL}?mended")
+    assert mended.code == 0, mended.err
+    assert [json.loads(value)["url"] for _, value in made.read(1)] == [f"{URL}?mended"]
+
+
+def test_what_the_brokers_refuse_is_told_by_line_with_the_number_that_they_have(made: Project) -> None:
+    small = AdminClient({"bootstrap.servers": made.servers})
+    limit = ConfigEntry("max.message.bytes", "4096", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, made.topic, incremental_configs=[limit])
+    small.incremental_alter_configs([resource])[resource].result(timeout=20)
+    eventually = time.monotonic() + 20
+    while made.run("topics", "--json").lines[0]["max_message_bytes"] != 4096 and time.monotonic() < eventually:
+        time.sleep(0.2)
+    noise = random.Random(1).randbytes(6000).hex()
+    lines = [{"text": "a"}, {"text": noise}, {"text": "b"}, {"text": noise}, {"text": noise}]
+    text = "\n".join(json.dumps(line) for line in lines)
     ended = made.run("submit", "-", stdin=text.encode())
-    assert ended.code == 1
-    assert "2 references acknowledged" in ended.out
-    assert "2 not sent" in ended.out
-    assert "standard input, line 2: colour: " in ended.err
-    assert "standard input, line 3: " in ended.err
+    assert (ended.code, ended.out) == (1, "")
+    assert "Not acknowledged, lines 2, 4-5: A record is too large" in ended.err
+    assert "2 of 5 references acknowledged" in ended.err
+    assert "Do not submit the acknowledged 2 again" in ended.err
 
 
 def test_references_from_options_can_be_avro(made: Project) -> None:
@@ -214,6 +257,8 @@ def test_unchecked_sends_what_would_be_a_dead_letter(made: Project) -> None:
         (("submit", "--url", URL, "--topic", "nowhere"), "nowhere"),
         (("results", "--from", "yesterday"), "--from"),
         (("results", "--dead-letters", "--status", "FAILED"), "exclude"),
+        (("results", "--status", "PROCESED"), "did you mean PROCESSED?"),
+        (("results", "--status", "SOMETHING"), "OTHER"),
     ],
 )
 def test_wrong_use_is_a_sentence_and_exit_code_2(project: Project, arguments: tuple[str, ...], words: str) -> None:
@@ -266,6 +311,22 @@ def test_results_are_decoded_from_every_status_topic(made: Project) -> None:
     assert (latest.code, latest.out) == (0, "")
     later = made.run("results", "--from", "2999-01-01T00:00:00Z", "--json")
     assert (later.code, later.out) == (0, "")
+
+
+def test_results_come_in_the_order_of_time(made: Project) -> None:
+    producer = Producer({"bootstrap.servers": made.servers})
+    statuses = ("processed", "failed", "other")
+    for number in range(30):
+        topic = f"{made.prefix}.{statuses[number % 3]}"
+        # Written in another order than that of their times, partition by partition ascending.
+        at = 1_764_000_000_000 + (number % 3) * 7 + number * 1000
+        producer.produce(topic, _result(number, "X"), partition=number % 2, timestamp=at)
+    assert producer.flush(30) == 0
+    shown = made.run("results", "--json")
+    assert [line["run_id"] for line in shown.lines] == [f"exr_{number}" for number in range(30)]
+    first = made.run("results", "--json", "--limit", "4")
+    assert [line["run_id"] for line in first.lines] == [f"exr_{number}" for number in range(4)]
+    assert len(made.run("results", "--json", "--status", "other").lines) == 10
 
 
 def test_uncommitted_results_are_not_shown(made: Project, unique_name: UniqueName) -> None:
