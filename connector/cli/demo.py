@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from connector import logs
@@ -24,7 +24,13 @@ from connector.demo.stage import Progress, Result, Stage, open_stage
 LIMIT_SECONDS = 55.0
 REFRESH_SECONDS = 0.25
 _OUTPUT_CHARS = 200
-_COLUMNS = {"document": 22, "run type": 8, "status": 12, "rev": 3}
+_COLUMNS = {"document": 22, "run type": 8, "status": 12}
+_NARROWEST = 20
+_NEXT = (
+    ("make demo ARGS=--keep", "leaves it running, with metrics to look at"),
+    ("extend-connector simulator", "the simulated API alone"),
+    ('README.md, "A worker of your own"', "topics, run, submit, results"),
+)
 
 
 def demo(
@@ -48,7 +54,7 @@ async def _play(console: Console, *, keep: bool, admin_port: int, simulator_port
     async with open_stage(admin_port, simulator_port) as stage:
         console.print(f"{len(stage.progress.submitted)} references of {len(RUN_TYPES)} run types are on their way.")
         with Live(
-            _table(stage.progress), console=console, refresh_per_second=8, transient=not console.is_terminal
+            documents_table(stage.progress), console=console, refresh_per_second=8, transient=not console.is_terminal
         ) as live:
             while not stage.progress.complete:
                 if time.monotonic() - begun > LIMIT_SECONDS:
@@ -57,17 +63,19 @@ async def _play(console: Console, *, keep: bool, admin_port: int, simulator_port
                         f"The demo did not finish in {LIMIT_SECONDS:.0f} s; open: {', '.join(missing)}."
                     )
                 await asyncio.sleep(REFRESH_SECONDS)
-                live.update(_table(stage.progress))
+                live.update(documents_table(stage.progress))
         _print_results(console, stage.progress)
         _print_summary(console, stage.progress, time.monotonic() - begun)
         if keep:
             await _keep(console, stage)
+        else:
+            _print_next_steps(console)
 
 
-def _table(progress: Progress) -> Table:
+def documents_table(progress: Progress) -> Table:
     """Where the documents are, by run type."""
     statuses = ["open", "PROCESSED", "FAILED", "CANCELLED", NEEDS_REVIEW, "REJECTED", "dead letter"]
-    table = Table("run type", *statuses, title="Documents")
+    table = Table("run type", *statuses, title="Documents", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     latest = _latest(progress)
     for name in RUN_TYPES:
         mine = [document for document, reference in progress.submitted.items() if reference["run"] == name]
@@ -83,10 +91,11 @@ def _latest(progress: Progress) -> Mapping[str, str]:
 
 
 def _print_results(console: Console, progress: Progress) -> None:
-    table = Table(title="Decoded results", box=box.SIMPLE_HEAD)
+    table = Table(title="Decoded results", box=None, pad_edge=False)
     for name, width in _COLUMNS.items():
         table.add_column(name, no_wrap=True, width=width)
-    table.add_column("output or reason", no_wrap=True, width=max(20, console.width - sum(_COLUMNS.values()) - 16))
+    rest = console.width - sum(_COLUMNS.values()) - 2 * len(_COLUMNS)
+    table.add_column("output or reason", no_wrap=True, width=max(_NARROWEST, rest))
     types = list(RUN_TYPES)
     for result in sorted(progress.results, key=lambda result: types.index(str(result.fields["run_type"]))):
         fields = result.fields
@@ -94,10 +103,17 @@ def _print_results(console: Console, progress: Progress) -> None:
             str(fields["document_id"]),
             str(fields["run_type"]),
             str(fields["status"]),
-            str(fields["revision"]),
-            _said(result),
+            escape(f"{_revision(result)}{_said(result)}"),
         )
+    for document, reason in progress.dead_letters.items():
+        table.add_row(document, str(progress.submitted[document]["run"]), "dead letter", escape(reason))
     console.print(table)
+
+
+def _revision(result: Result) -> str:
+    """Said where it is not the first: somebody has decided a review."""
+    revision = result.fields["revision"]
+    return f"revision {revision}: " if revision != 1 else ""
 
 
 def _said(result: Result) -> str:
@@ -139,6 +155,12 @@ def _print_summary(console: Console, progress: Progress, seconds: float) -> None
     )
     if final != len(progress.submitted):
         raise ConnectorError("The counts differ: that is a mistake in the connector.")
+
+
+def _print_next_steps(console: Console) -> None:
+    console.print("\nNext:")
+    for command, what in _NEXT:
+        console.print(f"  {command:36}{what}", soft_wrap=True)
 
 
 async def _keep(console: Console, stage: Stage) -> None:

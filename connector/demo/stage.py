@@ -16,6 +16,7 @@ from connector.adapters.kafka.reading import AssignedReader
 from connector.adapters.metrics import Metrics
 from connector.assembly import Topics
 from connector.config import Config, parse
+from connector.core.dead_letter import CONNECT
 from connector.core.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, status_topics
@@ -50,12 +51,12 @@ class Progress:
     Attributes:
         submitted: references that were sent, by document id.
         results: what came out, in order.
-        dead_letters: document ids of references that never became a run.
+        dead_letters: why references never became a run, by document id.
     """
 
     submitted: Mapping[str, Mapping[str, object]]
     results: list[Result] = field(default_factory=list)
-    dead_letters: list[str] = field(default_factory=list)
+    dead_letters: dict[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -157,6 +158,8 @@ async def _read(config: Config, progress: Progress) -> None:
 
 def _take(record: Record, letters: str, codec: Codec, progress: Progress) -> None:
     if record.partition.topic == letters:
-        progress.dead_letters.append((record.key or b"").decode())
+        headers = {name: (content or b"").decode() for name, content in record.headers}
+        message = headers.get(f"{CONNECT}exception.message", "")
+        progress.dead_letters[(record.key or b"").decode()] = f"{headers.get('extend.reason', '?')}: {message}"
     else:
         progress.results.append(Result(record.partition.topic, codec.decode(record.value or b"")))
