@@ -114,8 +114,7 @@ def sleep_before_the_first_result() -> None:
         nonlocal slept
         if not slept and any(record.value is None for record in records):  # a tombstone comes with a result
             slept = True
-            os.kill(os.getpid(), signal.SIGSTOP)
-            _await_waking()
+            _stop_this_process()
             time.sleep(_DAZED_SECONDS)
         return write(producer, records, *more)
 
@@ -141,11 +140,17 @@ def main() -> None:
     command()
 
 
-def _await_waking() -> None:
-    """A thread may run on for a moment after it has stopped its process; a jump of the clock shows that it is over."""
-    last = time.monotonic()
-    while time.monotonic() - last < _JUMP_SECONDS:
-        last = time.monotonic()
+def _stop_this_process() -> None:
+    """Returns when the process has been stopped and woken.
+
+    The thread may run on for a moment behind the signal, or not: only a jump of the clock shows that it is over.
+    """
+    now = time.monotonic()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    while True:
+        earlier, now = now, time.monotonic()
+        if now - earlier >= _JUMP_SECONDS:
+            return
         time.sleep(0.01)
 
 
