@@ -33,6 +33,8 @@ REFUSALS_MOST = 3
 """Transactions in a row that may be refused as stale while partitions are revoked."""
 FINISH_SECONDS = 5.0
 """How long writing what waits may take once the process leaves."""
+UNREADY_SECONDS = 3.0
+"""How long a partition may refuse its new position before we join the group anew."""
 REPORT_SECONDS = 1.0
 MIN_POLL_SECONDS = 0.005
 MAX_POLL_SECONDS = 0.05
@@ -88,6 +90,7 @@ class KafkaThread(Listener):
         self._leaving: frozenset[Partition] = frozenset()
         self._alarms: dict[Partition, str] = {}
         self._restored_meanwhile: list[RestoreReport] = []
+        self._unready_since: dict[Partition, float] = {}
         self._to_restore: list[tuple[Partition, int]] = []
         self._last_report = 0.0
         self._stopping = False
@@ -348,13 +351,23 @@ class KafkaThread(Listener):
         found = report.outcome
         if self._member is None or not self._member.begin(report.partition, found.offset):
             self._restored_meanwhile.append(report)
+            self._rejoin_if_stuck(report.partition)
             return
+        self._unready_since.pop(report.partition, None)
         assignment.phase = Phase.LIVE
         assignment.topic_id = found.topic_id
         assignment.next_offset = found.offset
         self._tell(
             lambda side: side.restored(report.partition, report.assignment, found.topic_id, found.entries),
         )
+
+    def _rejoin_if_stuck(self, partition: Partition) -> None:
+        """A client is not ready for a new position for a moment; for a topic that was made again it never will be."""
+        since = self._unready_since.setdefault(partition, self._monotonic())
+        if self._monotonic() - since > UNREADY_SECONDS and self._member is not None:
+            logger.warning("rejoining", partition=str(partition))
+            self._unready_since.clear()
+            self._member.rejoin()
 
     def _topic_seen(self, topic: str, topic_id: str) -> None:
         for partition, assignment in list(self._owned.items()):

@@ -455,6 +455,18 @@ def test_a_partition_begins_as_soon_as_the_client_is_ready_for_it(w: ThreadWorld
     ]
 
 
+def test_a_partition_that_never_begins_makes_the_member_join_anew(w: ThreadWorld) -> None:
+    """A topic that was made again leaves its partition in a state that no seek ends (measured on Kafka 4.4.0)."""
+    w.member.begins.extend([False] * 100)
+    w.own(P0)
+    w.turn(2)
+    assert w.of("rejoin") == []
+    w.turn(1, after=4.0)
+    assert w.of("rejoin") == [("rejoin", None)]
+    w.turn(10)
+    assert len(w.of("rejoin")) == 1
+
+
 def test_a_topic_that_was_made_again_is_restored_anew(w: ThreadWorld) -> None:
     w.own(P0)
     old = w.number(P0)

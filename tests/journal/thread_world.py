@@ -55,6 +55,9 @@ class FakeMember:
         self.said.append(("begin" if ready else "not yet", (partition, offset)))
         return ready
 
+    def rejoin(self) -> None:
+        self.said.append(("rejoin", None))
+
     def pause(self, partitions: Iterable[Partition]) -> None:
         self.said.extend(("pause", partition) for partition in partitions)
 

@@ -65,14 +65,11 @@ class Member:
             raise self._troubles.explain(error, "Read", "group") from error
         self._listener = listener
         self._beat = beat
+        self._topics = sorted(topics)
+        self._leaving = False
         self.owned: frozenset[Partition] = frozenset()
         self.joined = False
-        self._consumer.subscribe(
-            sorted(topics),
-            on_assign=self._assigned,
-            on_revoke=self._revoked,
-            on_lost=self._lost,
-        )
+        self._subscribe()
 
     def poll(self, timeout: float, most: int) -> Polled:
         """Serve the group and take what is there.
@@ -85,6 +82,9 @@ class Member:
             most: records at most.
         """
         self._beat()
+        if self._leaving and not self.owned:
+            self._leaving = False
+            self._subscribe()
         first = self._consumer.poll(timeout)
         if first is None:
             return Polled()
@@ -135,6 +135,16 @@ class Member:
         self._consumer.resume([target])  # a pause survives re-assignment, and nobody tells
         return True
 
+    def rejoin(self) -> None:
+        """Give everything back and join anew: the next polls revoke what is owned, in order, and assign again.
+
+        For a partition that cannot be sought any more, because its topic was made again (measured). Assigning it
+        anew is for callbacks only; see ``begin``.
+        """
+        if not self._leaving:
+            self._leaving = True
+            self._consumer.unsubscribe()
+
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Stop fetching; polling must go on."""
         self._consumer.pause([TopicPartition(p.topic, p.number) for p in partitions if p in self.owned])
@@ -156,6 +166,14 @@ class Member:
         """Leave the group; ``on_revoked`` is called on the way."""
         self._beat()
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.joined = True
