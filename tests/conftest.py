@@ -1,8 +1,13 @@
 """Fixtures and settings for every folder."""
 
 import os
+import signal
 
 from hypothesis import settings
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.kafka.fixtures"]
 

@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +19,6 @@ from confluent_kafka import TopicPartition
 
 from connector.adapters.kafka.journal_reader import JournalReader
 from connector.adapters.kafka.transactions import TransactionalProducer
-from connector.core import commit
 from connector.core.record import OutRecord, Partition
 from connector.journal.journal import Journal
 
@@ -73,31 +71,10 @@ def restore_to_the_stable_offset() -> None:
     _replace(JournalReader, "read", read_what_is_stable)
 
 
-def accept_old_assignments() -> None:
-    """A write waits for its partition to come back, whatever happened to the partition meanwhile."""
-    decide = commit.plan
-    waiting: list[commit.Write] = []
-
-    def renumbered(write: commit.Write, assignment: commit.Assignment) -> commit.Write:
-        # A write is known by its identity to whoever waits for it.
-        return write if write.assignment == assignment.number else replace(write, assignment=assignment.number)
-
-    def decide_leniently(writes: Iterable[commit.Write], owned: Mapping[Partition, commit.Assignment]) -> commit.Plan:
-        wanted = [*waiting, *writes]
-        waiting[:] = [write for write in wanted if write.partition not in owned]
-        return decide([renumbered(each, owned[each.partition]) for each in wanted if each.partition in owned], owned)
-
-    bound = [name for name, module in list(sys.modules.items()) if vars(module).get("plan") is decide]
-    if bound != [commit.__name__]:
-        raise ImportError(f"The decision about a transaction is bound already, in {bound}: this bug is not planted.")
-    _replace(commit, "plan", decide_leniently)
-
-
 BUGS: Mapping[str, Callable[[], None]] = {
     "no-offsets": send_only_moved_offsets,
     "no-tombstone": write_no_tombstone,
     "restore-to-stable-offset": restore_to_the_stable_offset,
-    "old-assignments": accept_old_assignments,
 }
 
 

@@ -91,7 +91,7 @@ def test_a_sleeper_that_wakes_with_a_result_emits_nothing(new_stage: NewStage) -
     assert not verdict.violations, str(verdict)
 
 
-@pytest.mark.parametrize("bug", ["no-offsets", "old-assignments"])
+@pytest.mark.parametrize("bug", ["no-offsets"])
 def test_a_result_of_a_former_owner_is_seen(new_stage: NewStage, bug: str) -> None:
     with new_stage() as stage:
         verdict = wake_with_a_result(stage, bug)

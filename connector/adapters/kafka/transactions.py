@@ -22,7 +22,7 @@ from connector.core.record import OutRecord, Partition
 SLICE_SECONDS = 1.0
 """How long one call may wait before the caller is heard again. librdkafka may overrun it (measured: 9 to 22 s)."""
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 2.0
 DELIVERY_SHARE = 0.6
 """The part of the transaction's time that its records may take to arrive."""
 
