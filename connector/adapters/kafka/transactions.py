@@ -16,7 +16,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from connector.adapters.kafka.errors import Troubles, with_troubles
+from connector.adapters.kafka.errors import Troubles
 from connector.core.record import OutRecord, Partition
 
 SLICE_SECONDS = 1.0
@@ -92,7 +92,8 @@ class TransactionalProducer:
         """
         self._troubles = Troubles(properties)
         try:
-            self._producer = Producer(with_troubles(properties, self._troubles))
+            # No error_cb here: a fatal error raises out of it in the middle of serving delivery reports.
+            self._producer = Producer(dict(properties))
         except KafkaException as error:
             raise self._troubles.explain(error, "Write", "transactional id") from error
         self._timeout = transaction_timeout
@@ -212,7 +213,13 @@ class TransactionalProducer:
 
     def _flush(self) -> int:
         self._beat()
-        return self._producer.flush(SLICE_SECONDS)
+        try:
+            return self._producer.flush(SLICE_SECONDS)
+        except SystemError as error:
+            # confluent-kafka 2.16 sets the exception of a fatal error while it serves delivery reports, and trips
+            # over it (measured: a producer that is fenced during flush). What it means is the fatal error.
+            fatal = KafkaError(KafkaError._FENCED, "fatal error during flush", fatal=True)  # noqa: SLF001
+            raise KafkaException(fatal) from error
 
     def _send_offsets(self, offsets: Mapping[Partition, int], metadata: object, deadline: float) -> None:
         positions = [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
