@@ -81,7 +81,7 @@ def test_a_topic_that_is_gone_is_named_and_the_next_transaction_works(
         ended = write(OutRecord(gone, b"k", b"v"), OutRecord(there, b"k", b"v"))
 
     assert ended.end is End.ABORTED
-    assert ended.stuck == {gone}
+    assert ended.stuck == {gone}, ended
 
 
 def test_records_that_are_too_large_together_are_reported_as_refused(

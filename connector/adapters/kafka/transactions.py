@@ -72,6 +72,9 @@ _FENCED = frozenset(
     },
 )
 
+_ABOUT_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED})
+"""What the transaction itself fails with when a partition cannot be added to it. It may show in any call."""
+
 
 class TransactionalProducer:
     """One ``transactional.id``. Belongs to the Kafka thread."""
@@ -154,9 +157,9 @@ class TransactionalProducer:
                 return self._abort(reason, stuck=self._stuck(delivery))
             self._send_offsets(offsets, metadata, begun + self._timeout)
         except KafkaException as error:
-            return self._after(error)
+            return self._after(error, delivery)
         before_commit()
-        return self._commit(begun + self._timeout)
+        return self._commit(delivery, begun + self._timeout)
 
     def close(self) -> None:
         """Let go without waiting; an open transaction is left to the next instance or the coordinator."""
@@ -199,9 +202,8 @@ class TransactionalProducer:
 
     def _stuck(self, delivery: _Delivery) -> frozenset[str]:
         """The topics to blame. One missing topic keeps every partition out of the transaction (measured), so ask."""
-        suspects = delivery.failed.keys() | {delivery.records[position].topic for position in delivery.open}
         blamed: set[str] = set()
-        for topic in suspects:
+        for topic in sorted({record.topic for record in delivery.records}):
             self._beat()
             try:
                 found = self._producer.list_topics(topic, LOOK_SECONDS).topics.get(topic)
@@ -233,7 +235,7 @@ class TransactionalProducer:
             else:
                 return
 
-    def _commit(self, deadline: float) -> Ended:
+    def _commit(self, delivery: _Delivery, deadline: float) -> Ended:
         while True:
             self._beat()
             try:
@@ -243,17 +245,18 @@ class TransactionalProducer:
                 if reason.retriable() and time.monotonic() < deadline:
                     continue  # no end yet: the same call resumes it (measured: it then succeeds)
                 if reason.txn_requires_abort():
-                    return self._after(error)
+                    return self._after(error, delivery)
                 return Ended(End.UNCLEAR, reason.name(), fenced=reason.code() in _FENCED)
             else:
                 return Ended(End.COMMITTED)
 
-    def _after(self, error: KafkaException) -> Ended:
+    def _after(self, error: KafkaException, delivery: _Delivery) -> Ended:
         reason: KafkaError = error.args[0]
         fenced = reason.code() in _FENCED
         if reason.fatal():
             return Ended(End.UNCLEAR, reason.name(), fenced=fenced)
-        return self._abort(reason.name(), fenced=fenced)
+        stuck = self._stuck(delivery) if reason.code() in _ABOUT_TOPIC else frozenset()
+        return self._abort(reason.name(), fenced=fenced, stuck=stuck)
 
     def _abort(
         self,
