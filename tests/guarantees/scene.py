@@ -27,6 +27,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not
 
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.properties import client_properties
+from connector.clock import Clock
 from connector.config import Config, Secret
 from connector.config.extend import Extend, Limits
 from connector.config.kafka import Kafka as KafkaSection
@@ -51,8 +52,30 @@ BETWEEN_LOOKS = 0.2
 SESSION_SECONDS = 6.0
 QUICK = Settings(lifetimes=Lifetimes(median=0.05, spread=0.0, review_median=0.05))
 """Runs that are over at the first look."""
+HOUR = 3600.0
+OPEN = Settings(lifetimes=Lifetimes(median=HOUR, spread=0.0, review_median=HOUR))
+"""Runs, and then reviews, that go on until the test puts the API's clock forward by an hour."""
 
 _READ_SECONDS = 5.0
+
+
+class ApiTime:
+    """The simulated API's wall clock, which a test can put forward. Its runs live by it, the workers do not.
+
+    A test that needs a run to be open while something happens lets its runs last an hour and then puts the clock
+    forward. Runs of a few seconds were tried first: on a busy machine they ended before the test had looked.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def wall(self) -> float:
+        """Seconds since the epoch, and what it was put forward."""
+        return time.time() + self._ahead
+
+    def forward(self, seconds: float) -> None:
+        """Put it forward."""
+        self._ahead += seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +96,14 @@ class Scene:
         kafka: the broker.
         name: connector, prefix of the results, and first part of the input topic's name.
         simulator: the API.
+        api_time: the API's clock.
     """
 
-    def __init__(self, kafka: Kafka, name: str, simulator: SimulatorServer) -> None:
+    def __init__(self, kafka: Kafka, name: str, simulator: SimulatorServer, api_time: ApiTime) -> None:
         self.kafka = kafka
         self.name = name
         self.simulator = simulator
+        self.api_time = api_time
         self.admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
 
     @property
@@ -384,8 +409,9 @@ async def open_scene(
     kafka: Kafka, name: str, *, partitions: int = 2, settings: Settings = QUICK
 ) -> AsyncIterator[Scene]:
     """A scene with its topics made and its API running."""
-    async with SimulatorServer(settings=settings) as simulator:
-        scene = Scene(kafka, name, simulator)
+    api_time = ApiTime()
+    async with SimulatorServer(settings=settings, clock=Clock(wall=api_time.wall)) as simulator:
+        scene = Scene(kafka, name, simulator, api_time)
         await scene.create_topics(partitions)
         yield scene
 

@@ -13,10 +13,9 @@ from connector.core.breaker import UNCLEAR_IN_A_ROW
 from connector.core.record import Partition
 from connector.core.route_guard import REFUSED_IN_A_ROW
 from connector.simulator.rules import Kind, Rule, Stage
-from connector.simulator.settings import Lifetimes, Settings
 from tests.chaos.history import History
 from tests.guarantees.running import Running
-from tests.guarantees.scene import Scene, assert_once, open_scene
+from tests.guarantees.scene import HOUR, OPEN, Scene, assert_once, open_scene
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 
@@ -139,8 +138,7 @@ async def test_a_refused_key_stops_starts_and_nothing_else_until_the_file_has_a_
 ) -> None:
     monkeypatch.setattr(worker_module, "KEY_CHECK_SECONDS", 0.1)
     key = "sk_test"
-    settings = Settings(lifetimes=Lifetimes(median=2.0))
-    async with open_scene(kafka, unique_name("g"), settings=settings) as scene:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
         await scene.write("open-0", "open-1")
         async with scene.worker(read_key=lambda: key) as worker:
             await worker.until("runs_started_total", 2)
@@ -148,11 +146,14 @@ async def test_a_refused_key_stops_starts_and_nothing_else_until_the_file_has_a_
             names = [f"doc-{number}" for number in range(60)]
             await scene.write(*names)
             await worker.until("starts_stopped", 1, reason="forbidden")
-            during = await scene.until(lambda h: len(h.results) == 2)
+            scene.api_time.forward(HOUR)
+            during = await scene.until(lambda h: len(h.results) >= 2)
             assert len(scene.runs) == 2
 
             scene.heal()
             key = "sk_mended"
+            await worker.until("runs_started_total", 62)
+            scene.api_time.forward(HOUR)
             history = await scene.until_results(62)
             assert worker.metric("starts_stopped", reason="forbidden") == 0
             assert worker.metric("unclear_starts_total") == 0

@@ -82,7 +82,7 @@ async def test_a_journal_without_compaction_is_refused(kafka: Kafka, unique_name
 
 async def test_a_broker_that_nobody_reaches_is_named(scene: Scene, tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    nowhere = Scene(GivenKafka(f"{HOST}:{port}"), scene.name, scene.simulator)
+    nowhere = Scene(GivenKafka(f"{HOST}:{port}"), scene.name, scene.simulator, scene.api_time)
 
     code, said = await _run(write_config(nowhere, tmp_path))
 

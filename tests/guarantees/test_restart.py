@@ -6,14 +6,10 @@ import time
 
 from connector.config.routes import Route
 from connector.simulator.rules import Rule
-from connector.simulator.settings import Lifetimes, Settings
 from tests.guarantees.running import STOP_SECONDS
-from tests.guarantees.scene import Scene, assert_once, eventually, open_scene
+from tests.guarantees.scene import HOUR, OPEN, Scene, assert_once, eventually, open_scene
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
-
-SLOW = Settings(lifetimes=Lifetimes(median=3.0, spread=0.0, review_median=3.0))
-"""Runs that are still open when a worker has ended and the next one is there."""
 
 
 async def test_every_document_gets_one_result_from_one_run(scene: Scene) -> None:
@@ -29,11 +25,12 @@ async def test_every_document_gets_one_result_from_one_run(scene: Scene) -> None
 
 async def test_open_runs_are_followed_by_the_next_worker(kafka: Kafka, unique_name: UniqueName) -> None:
     names = [f"doc-{number}" for number in range(12)]
-    async with open_scene(kafka, unique_name("g"), settings=SLOW) as scene:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
         await scene.write(*names)
         async with scene.worker() as first:
             await first.until("runs_started_total", 12)
         between = await scene.history()
+        scene.api_time.forward(HOUR)
 
         async with scene.worker() as second:
             history = await scene.until_results(12)
@@ -45,11 +42,14 @@ async def test_open_runs_are_followed_by_the_next_worker(kafka: Kafka, unique_na
 
 
 async def test_a_review_is_decided_after_a_restart(kafka: Kafka, unique_name: UniqueName) -> None:
-    async with open_scene(kafka, unique_name("g"), settings=SLOW) as scene:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
         config = scene.config(route=Route(topic=scene.topic, run="workflow", processor="workflow_intake"))
         await scene.write("a-simulate-needs-review-processed", "b-simulate-needs-review-rejected")
-        async with scene.worker(config):
+        async with scene.worker(config) as first:
+            await first.until("runs_started_total", 2)
+            scene.api_time.forward(HOUR)
             between = await scene.until(lambda h: len(h.results) == 2)
+        scene.api_time.forward(HOUR)
 
         async with scene.worker(config):
             history = await scene.until(lambda h: not h.open_entries)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from connector.simulator.settings import Lifetimes, Settings
 from tests.chaos.processes import Fleet
 from tests.guarantees.processes import start
 from tests.guarantees.running import Lines
-from tests.guarantees.scene import SESSION_SECONDS, Scene, assert_once, open_scene
+from tests.guarantees.scene import HOUR, OPEN, SESSION_SECONDS, Scene, assert_once, open_scene
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 
@@ -61,12 +60,12 @@ async def test_a_worker_killed_while_its_runs_are_open_leaves_them_to_the_next(
     kafka: Kafka, unique_name: UniqueName, fleet: Fleet
 ) -> None:
     names = [f"doc-{number}" for number in range(10)]
-    settings = Settings(lifetimes=Lifetimes(median=4.0, spread=0.0))
-    async with open_scene(kafka, unique_name("g"), settings=settings) as scene:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
         await scene.write(*names)
         dies = start(fleet, scene, "dies")
         await scene.until(lambda h: [entry.state for entry in h.open_entries] == ["started"] * 10)
         dies.process.kill()
+        scene.api_time.forward(HOUR)
         async with scene.worker() as heir:
             history = await scene.until_results(10)
             assert heir.metric("restored_documents_total") == 10

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from connector.simulator.settings import Lifetimes, Settings
-from tests.guarantees.scene import assert_once, open_scene
+from tests.guarantees.scene import HOUR, OPEN, assert_once, open_scene
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
-
-LONG = Settings(lifetimes=Lifetimes(median=6.0, spread=0.0))
-"""Runs that outlive their topic."""
 
 
 async def test_old_documents_finish_and_the_same_offsets_are_new_documents(
     kafka: Kafka, unique_name: UniqueName
 ) -> None:
-    async with open_scene(kafka, unique_name("g"), settings=LONG) as scene:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
         await scene.write("old-0", "old-1", "old-2", partition=0)
         async with scene.worker() as worker:
             await worker.until("runs_started_total", 3)
             before = {run["tag"] for run in scene.runs}
             await scene.make_input_again()
             await scene.write("new-0", "new-1", partition=0)
+            await worker.until("runs_started_total", 5, within=60)
+            scene.api_time.forward(HOUR)
             history = await scene.until_results(5, within=60)
 
             assert worker.metric("positions_reset_total", reason="topic_recreated") >= 1
