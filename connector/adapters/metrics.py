@@ -256,8 +256,21 @@ class Metrics:
     def _define_starts(self, define: _Definer) -> None:
         self.unclear_starts = define.counters(
             "unclear_starts_total",
-            "Starts that left it unclear whether a run exists, by how that ended; none is repeated blindly.",
+            "Starts that left it unclear whether a run exists, by their end; `retried` may have bought a second run.",
             end=OneOf("parked", "adopted", "ready", "retried", "other"),
+        )
+        self.unclear_documents = define.gauge(
+            "unclear_documents", "Documents whose start is unclear and whose run is being looked up at the API."
+        )
+        self.second_runs = define.counter(
+            "second_runs_total",
+            "Runs found beside the one that is followed for the same document; cancelled where that is still possible.",
+        )
+        self.signals = define.counters(
+            "signals_total",
+            "Signals to and from other processes, by kind and by what became of them.",
+            kind=OneOf("doorbell", "fact", "command", "reply", "other"),
+            result=OneOf("sent", "used", "stale", "foreign", "unreadable", "other"),
         )
         self.starts_refused = define.counters(
             "starts_refused_total",

@@ -60,6 +60,12 @@ def warnings_of(config: Config) -> Iterator[Finding]:
     if start.deadline + SETTLE_MARGIN <= start.settle < start.deadline + SETTLE_COMFORT:
         least = Duration().show(start.deadline + SETTLE_COMFORT)
         yield Finding(("start", "settle"), f"is short; with {least} or more a run that the API shows late is found")
+    if start.on_unclear == "retry":
+        yield Finding(
+            ("start", "on_unclear"),
+            "is retry: an unclear start whose run is not found within start.settle is started again, which buys a "
+            "second run where the first one appears later",
+        )
     if start.deadline > REVOCATION_SECONDS:
         yield Finding(
             ("start", "deadline"),

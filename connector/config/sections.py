@@ -32,22 +32,18 @@ class Input(Section):
         return None if isinstance(self.start, str) else round(self.start.timestamp() * 1000)
 
 
-def _on_unclear(value: object) -> object:
-    if value == "retry":
-        raise ValueError(
-            "retry comes with a later version: it may buy a run twice. Set park: an unclear start is never repeated"
-        )
-    return value
-
-
 class Start(Section):
     """Starting runs."""
 
-    on_unclear: Annotated[Literal["park"], BeforeValidator(_on_unclear)] = "park"
-    """What to do when nobody can know whether a run was created: `park` it for a person. `retry` comes later."""
+    on_unclear: Literal["park", "retry"] = "park"
+    """What to do when a start is unclear and its run is not found: `park` it for a person, or `retry`, which **may
+    buy a second run**."""
+
+    max_attempts: Annotated[int, Field(ge=2, le=10)] = 2
+    """With `on_unclear: retry`: how often a document is started in all before it is parked."""
 
     settle: Annotated[float, Duration(least=1, most=86_400)] = 600.0
-    """How long after an unclear start its run may still appear at the API. At least `deadline` + 5 s."""
+    """How long an unclear start is looked up before it counts as not found. At least `deadline` + 5 s."""
 
     deadline: Annotated[float, Duration(least=1, most=300)] = 15.0
     """How long one start may take, from the first byte to the answer's last."""

@@ -71,6 +71,7 @@ class Entry:
         revision: the last revision that was emitted; 0 before the first.
         reason: why it is parked or waiting, a code; or None.
         adopted: the run was found and not answered by our own POST.
+        repeats: how many of its unclear starts were given up and started again: each may have left a run.
     """
 
     tag: Tag
@@ -88,6 +89,7 @@ class Entry:
     revision: int = 0
     reason: str | None = None
     adopted: bool = False
+    repeats: int = 0
 
     @property
     def partition(self) -> Partition:
@@ -110,6 +112,10 @@ class Entry:
     def park(self, reason: str) -> Entry:
         """The last POST is unclear: no POST follows without a person."""
         return replace(self, state=State.PARKED, reason=reason)
+
+    def repeat(self, reason: str) -> Entry:
+        """The last POST is unclear, and somebody takes the risk: it may be started again, and buy a second run."""
+        return replace(self, state=State.READY, nonce=None, reason=reason, repeats=self.repeats + 1)
 
     def start(self, run_id: str, now_ms: int, *, adopted: bool = False) -> Entry:
         """The run exists. The original record is not needed any more."""

@@ -104,6 +104,7 @@ class JournalCodec:
                 "revision": entry.revision,
                 "reason": entry.reason,
                 "adopted": entry.adopted,
+                "repeats": entry.repeats,
             },
         )
 

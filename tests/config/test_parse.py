@@ -202,6 +202,7 @@ def test_of_two_that_exclude_each_other_the_higher_place_is_taken(
     ("text", "words"),
     [
         ("start: {settle: 30s}", "start.settle: is short"),
+        ("start: {on_unclear: retry}", "start.on_unclear: is retry"),
         ("start: {deadline: 30s}", "start.deadline: is longer than the 20s"),
         ("kafka: {session_timeout: 10s}", "kafka.session_timeout: is short"),
         (

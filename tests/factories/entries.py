@@ -54,4 +54,5 @@ def entries(tag: st.SearchStrategy[Tag] = tags) -> st.SearchStrategy[Entry]:
         revision=st.integers(0, 2),
         reason=optional_texts,
         adopted=st.booleans(),
+        repeats=st.integers(0, 10),
     )
