@@ -23,7 +23,7 @@ from connector.adapters.kafka.producing import RecordProducer
 from connector.adapters.kafka.properties import client_properties, producer_properties, reader_properties
 from connector.adapters.kafka.reading import AssignedReader
 from connector.core.errors import TopicError
-from connector.core.record import OutRecord, Partition
+from connector.core.record import OutRecord, Partition, Record
 from connector.core.topics import TopicSpec
 from tests.kafka.jars import cache_folder, fetch_jars, read_lock
 from tests.kafka.node import Node, node_ports
@@ -34,6 +34,7 @@ pytestmark = pytest.mark.kafka
 USER = "invoices"
 TOPIC = "documents"
 OPEN = "open-documents"
+READABLE = "readable-documents"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with Cluster({"bootstrap.servers": node.address}, timeout=1) as cluster:
             _await(cluster, node)
         with Cluster({"bootstrap.servers": node.address}, timeout=30) as cluster:
-            cluster.create_topics([TopicSpec(TOPIC, 1), TopicSpec(OPEN, 1)])
+            cluster.create_topics([TopicSpec(TOPIC, 1), TopicSpec(OPEN, 1), TopicSpec(READABLE, 1)])
         _allow(node.address)
         yield address
     finally:
@@ -112,19 +113,24 @@ def _answers(cluster: Cluster) -> bool:
 
 
 def _allow(address: str) -> None:
-    """The user may describe and write one topic, and not look at its settings."""
+    """The user may describe and write two topics, read one of them, and not look at their settings."""
     admin = AdminClient({"bootstrap.servers": address})
     rules = [
         AclBinding(
             ResourceType.TOPIC,
-            OPEN,
+            topic,
             ResourcePatternType.LITERAL,
             f"User:{USER}",
             "*",
             operation,
             AclPermissionType.ALLOW,
         )
-        for operation in (AclOperation.DESCRIBE, AclOperation.WRITE)
+        for topic, operation in (
+            (OPEN, AclOperation.DESCRIBE),
+            (OPEN, AclOperation.WRITE),
+            (READABLE, AclOperation.READ),
+            (READABLE, AclOperation.WRITE),
+        )
     ]
     for future in admin.create_acls(rules).values():
         try:
@@ -190,6 +196,21 @@ def test_a_read_without_the_right_is_told_with_the_topic(guarded: str) -> None:
     with pytest.raises(TopicError, match=f"operation Read on topic {OPEN}"):
         _read_for(20, reader)
     reader.close()
+
+
+def test_reading_what_one_assigns_oneself_needs_no_right_on_the_group(guarded: str) -> None:
+    producer = RecordProducer(producer_properties(Settings(guarded), "t", None, 1_000_000))
+    producer.send(OutRecord(READABLE, None, b"x", partition=0), "one")
+    assert producer.flush().acked == 1
+    producer.close()
+    reader = AssignedReader(reader_properties(Settings(guarded), "t", "t"), {Partition(READABLE, 0): 0})
+    until = time.monotonic() + 20
+    records: list[Record] = []
+    while not records and time.monotonic() < until:
+        records = reader.read(0.2)
+    reader.read(1)  # the refusal of the group may come only now
+    reader.close()
+    assert [record.value for record in records] == [b"x"]
 
 
 def _read_for(seconds: float, reader: AssignedReader) -> None:

@@ -11,10 +11,11 @@ from connector.adapters.kafka.messages import AnyMessage, offset_of, partition_o
 from connector.core.record import Partition, Record
 
 _BATCH = 500
+# No right on the group is needed to read what one assigns oneself, though librdkafka may ask for the coordinator all
+# the same and report its refusal, before or after the first record.
 _FATAL = frozenset(
     {
         "TOPIC_AUTHORIZATION_FAILED",
-        "GROUP_AUTHORIZATION_FAILED",
         "UNKNOWN_TOPIC_OR_PART",
         "_UNKNOWN_TOPIC",
         "_UNKNOWN_PARTITION",
