@@ -20,8 +20,10 @@ from connector.adapters.kafka.properties import (
     producer_properties,
     reader_properties,
 )
+from connector.adapters.kafka.signals import SignalReader, SignalWriter
 from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
+from connector.clarify import Clarifier
 from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
@@ -33,9 +35,12 @@ from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
 from connector.core.route_guard import RouteGuards
+from connector.core.signal import SignalCodec
+from connector.core.signals_topic import SignalsTopic
 from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
 from connector.documents import Holdings
 from connector.emit import Emitter
+from connector.find import Finder
 from connector.follow import Follower
 from connector.journal.journal import Journal
 from connector.journal.kafka_thread import KafkaThread
@@ -43,6 +48,7 @@ from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schema
+from connector.signals import Signals
 from connector.start import Starter
 from connector.stop_points import StopPoint
 
@@ -92,6 +98,9 @@ class Parts:
     client: ExtendClient
     kafka: KafkaThread
     restorer: Restorer[JournalReader, Cluster]
+    signals: Signals
+    clarifier: Clarifier
+    finder: Finder
     follower: Follower
     pipeline: Pipeline
 
@@ -134,6 +143,11 @@ def assemble(around: Surroundings) -> Parts:
     place = JournalPlace(config.name, journal_topic, around.topics.facts[journal_topic].partitions)
     client = _open_client(around)
     restorer = _restorer(around, codec, place)
+    signals_place = SignalsTopic(
+        around.topics.plan.signals, place.partitions, SignalCodec(Codec(load_schema("signal")))
+    )
+    signals = _signals(around, signals_place)
+    clarifier: Clarifier
     pipeline: Pipeline
     kafka = KafkaThread(
         open_member=partial(_open_member, around),
@@ -144,7 +158,14 @@ def assemble(around: Surroundings) -> Parts:
         metrics=metrics,
         stop_point=around.stop_point,
     )
-    journal = Journal(writer=kafka, codec=codec, place=place, writer_id=around.client_id)
+    journal = Journal(
+        writer=kafka,
+        codec=codec,
+        signals=signals_place,
+        place=place,
+        writer_id=around.client_id,
+        clock=clock,
+    )
     holdings = Holdings()
     gate = StartGate()
     guards = RouteGuards(route.name for route in config.core_routes())
@@ -187,12 +208,39 @@ def assemble(around: Surroundings) -> Parts:
         random=random.random,
         metrics=metrics,
         stop_point=around.stop_point,
-        late=lambda *found: pipeline.came_late(*found),
+        late=lambda *found: clarifier.came_late(*found),
+    )
+    reads, writes = TokenBucket(config.extend.budget.get), TokenBucket(config.extend.budget.write)
+    finder = Finder(
+        client=client,
+        budget=reads,
+        writes=writes,
+        settle=config.start.settle,
+        found=lambda *found: clarifier.found(*found),
+        absent=lambda *absent: clarifier.absent(*absent),
+        clock=clock,
+        random=random.random,
+        metrics=metrics,
+    )
+    clarifier = Clarifier(
+        holdings=holdings,
+        journal=journal,
+        facts=starter.facts,
+        finder=finder,
+        client=client,
+        dead_letter_of=emitter.dead_letter_of,
+        tell=signals.send,
+        bought=lambda *what, **more: pipeline.bought(*what, **more),
+        waits=lambda *what: pipeline.wait_again(*what),
+        most_repeats=config.start.max_attempts - 1 if config.start.on_unclear == "retry" else 0,
+        spawn=lambda *work: pipeline.spawn(*work),
+        wake=lambda: pipeline.wake(),
+        metrics=metrics,
     )
     follower = Follower(
         client=client,
-        budget=TokenBucket(config.extend.budget.get),
-        writes=TokenBucket(config.extend.budget.write),
+        budget=reads,
+        writes=writes,
         options=config.follow.polling,
         on_timeout=config.follow.on_timeout,
         review_interval=config.follow.review_interval,
@@ -207,6 +255,9 @@ def assemble(around: Surroundings) -> Parts:
         journal=journal,
         acceptor=acceptor,
         starter=starter,
+        clarifier=clarifier,
+        finder=finder,
+        signals=signals,
         follower=follower,
         emitter=emitter,
         gate=gate,
@@ -220,7 +271,7 @@ def assemble(around: Surroundings) -> Parts:
         clock=clock,
         metrics=metrics,
     )
-    return Parts(client, kafka, restorer, follower, pipeline)
+    return Parts(client, kafka, restorer, signals, clarifier, finder, follower, pipeline)
 
 
 def _open_client(around: Surroundings) -> ExtendClient:
@@ -239,6 +290,21 @@ def _open_client(around: Surroundings) -> ExtendClient:
         on_request=counted,
     )
     return ExtendClient(http)
+
+
+def _signals(around: Surroundings, topic: SignalsTopic) -> Signals:
+    config = around.config
+    client_id = f"{around.client_id}-signals"
+    limit = around.topics.facts[topic.name].max_message_bytes
+    return Signals(
+        name=config.name,
+        topic=topic,
+        open_reader=lambda: SignalReader(reader_properties(config.kafka, client_id, config.name)),
+        open_writer=lambda done: SignalWriter(producer_properties(config.kafka, client_id, None, limit), done),
+        fatal=around.fatal,
+        metrics=around.metrics,
+        clock=around.clock,
+    )
 
 
 def _open_member(around: Surroundings, listener: Listener, beat: Callable[[], None]) -> Member:

@@ -7,12 +7,14 @@ and no task. After a restart or a rebalance ``restored`` enters the same way in 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
 from math import inf
+from typing import Protocol
 
 from connector.accept import Acceptor
 from connector.adapters.metrics import Metrics
+from connector.choose import Candidate, Chooser
+from connector.clarify import UNCLEAR, Clarifier
 from connector.clock import Clock
 from connector.core.breaker import Permit, StartGate
 from connector.core.budget import StartBudget
@@ -24,6 +26,7 @@ from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
+from connector.core.signal import Reply, Signal
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
@@ -33,13 +36,24 @@ from connector.logs import about
 from connector.start import Starter, Trials
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A document that may be started next; with an offset it is a new record's."""
+class Finds(Protocol):
+    """Looks runs up; see ``connector.find``."""
 
-    holding: Holding
-    entry: Entry
-    next_offset: int | None = None
+    def forget(self, holding: Holding) -> None:
+        """This assignment is over."""
+
+    def key_changed(self) -> None:
+        """There is a new API key."""
+
+
+class Signals(Protocol):
+    """Hears what others say about documents; see ``connector.signals``."""
+
+    def listen(self, partition: Partition, assignment: int, since_ms: int) -> None:
+        """Hear what is said about this partition, and what was said since then."""
+
+    def forget(self, partition: Partition, assignment: int) -> None:
+        """This assignment is over."""
 
 
 class Pipeline:
@@ -52,6 +66,9 @@ class Pipeline:
         journal: Journal,
         acceptor: Acceptor,
         starter: Starter,
+        clarifier: Clarifier,
+        finder: Finds,
+        signals: Signals,
         follower: Follower,
         emitter: Emitter,
         gate: StartGate,
@@ -72,6 +89,9 @@ class Pipeline:
             journal: what is durable.
             acceptor: step 1.
             starter: step 2.
+            clarifier: what becomes of unclear starts.
+            finder: looks their runs up.
+            signals: hears what others know of them.
             follower: step 3.
             emitter: step 4.
             gate: what stops all starts.
@@ -89,10 +109,14 @@ class Pipeline:
         self._journal = journal
         self._acceptor = acceptor
         self._starter = starter
+        self._clarifier = clarifier
+        self._finder = finder
+        self._signals = signals
         self._follower = follower
         self._emitter = emitter
         self._gate = gate
         self._guards = guards
+        self._chooser = Chooser(holdings, acceptor, guards)
         self._budget = budget
         self._most_starts = most_starts
         self._ordered = ordered
@@ -102,7 +126,6 @@ class Pipeline:
         self._clock = clock
         self._metrics = metrics
         self._stopping = False
-        self._turn = 0
         self._wake = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -115,14 +138,22 @@ class Pipeline:
         for entry in entries:
             holding.put(entry)
         for entry in entries:
-            if entry.state is State.INTENT:
+            if entry.state is State.INTENT and (fact := self._starter.facts.about(entry)) is not None:
                 holding.starts += 1
-                self.spawn(self._resolve(holding, entry))
+                self.spawn(self._resolve(holding, entry, fact))
+            elif entry.state in UNCLEAR:
+                self._clarifier.unclear(holding, entry)
             elif entry.state in (State.STARTED, State.REVIEW):
                 self._follower.add(holding, entry, restored=True)
-            elif entry.state is State.PARKED:
-                self._unpark(entry)
+                self._clarifier.started(holding, entry)
+        unclear = (entry.accepted_ms for entry in entries if entry.state in UNCLEAR)
+        self._signals.listen(partition, assignment, min(unclear, default=self._clock.wall_ms()))
         self._wake.set()
+
+    def heard(self, signals: Sequence[Signal]) -> None:
+        """Signals about documents of our partitions came in."""
+        for signal in signals:
+            self._clarifier.heard(signal)
 
     def delivered(self, records: Sequence[tuple[int, Record]]) -> None:
         """Input records came in."""
@@ -149,6 +180,8 @@ class Pipeline:
             if holding is not None:
                 holding.settling = holding.over = True
                 self._follower.forget(holding)
+                self._finder.forget(holding)
+                self._signals.forget(partition, assignment)
                 self._holdings.remove(holding)
         self._wake.set()
 
@@ -196,6 +229,7 @@ class Pipeline:
         """There is a new API key: a halt for the old one ends now."""
         self._gate.key_changed()
         self._follower.key_changed()
+        self._finder.key_changed()
         self._wake.set()
 
     @property
@@ -205,7 +239,12 @@ class Pipeline:
 
     def starting(self) -> list[str]:
         """The tags of the documents whose start is under way."""
-        return [str(entry.tag) for holding in self._holdings for entry in holding if entry.state is State.INTENT]
+        open_posts = self._starter.facts.open_tags()
+        return [str(entry.tag) for holding in self._holdings for entry in holding if str(entry.tag) in open_posts]
+
+    def wake(self) -> None:
+        """Something may be started now."""
+        self._wake.set()
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
         """Run a coroutine in the pipeline's task group."""
@@ -223,53 +262,16 @@ class Pipeline:
             if wait > 0:
                 return wait
             trial = decision.permit is Permit.TRIAL
-            candidate = self._next_candidate(now, trial=trial)
+            candidate = self._chooser.next(now, trial=trial)
             if candidate is None:
-                return self._next_trial(now)
+                return self._chooser.next_trial(now)
             if decision.permit is Permit.PROBE:
                 self.spawn(self._probe(candidate.entry.request.run_type))
                 return None
             self._launch(candidate, now, trial=trial)
         return None
 
-    def _next_trial(self, now: float) -> float | None:
-        # A trial that is due and finds no document needs no timer: the document that comes wakes us.
-        trials = [guard.next_trial() for guard in self._guards]
-        return min((at - now for at in trials if at is not None and at > now), default=None)
-
-    def _next_candidate(self, now: float, *, trial: bool) -> _Candidate | None:
-        """Accepted documents first, then new records; partitions in turn. For a trial the least tried one."""
-        holdings = [holding for holding in self._holdings if not holding.settling]
-        if not holdings:
-            return None
-        self._turn += 1
-        turn = self._turn % len(holdings)
-        in_turn = holdings[turn:] + holdings[:turn]
-
-        candidates = self._candidates(in_turn, now, trial=trial)
-        if trial:
-            return min(candidates, key=lambda candidate: candidate.entry.attempts, default=None)
-        return next(candidates, None)
-
-    def _candidates(self, holdings: Sequence[Holding], now: float, *, trial: bool) -> Iterator[_Candidate]:
-        def may_start(entry: Entry) -> bool:
-            return self._guards.of(entry.request.route).may_start(now)
-
-        def on_trial(entry: Entry) -> bool:
-            return trial or self._guards.of(entry.request.route).stopped
-
-        for holding in holdings:
-            entry = holding.next_ready(may_start, on_trial)
-            if entry is not None:
-                yield _Candidate(holding, entry)
-        if not self._acceptor.room():
-            return
-        for holding in holdings:
-            head = holding.head
-            if head is not None and may_start(head) and not holding.key_busy(head):
-                yield _Candidate(holding, head, holding.inbox[0].next_offset)
-
-    def _launch(self, candidate: _Candidate, now: float, *, trial: bool) -> None:
+    def _launch(self, candidate: Candidate, now: float, *, trial: bool) -> None:
         holding = candidate.holding
         intent = candidate.entry.intend(self._nonce())
         self._budget.take(now)
@@ -296,19 +298,20 @@ class Pipeline:
         """Intent committed, one POST, the outcome committed."""
         try:
             begun = await written
+        except (OwnershipLost, RecordTooLarge) as error:  # of the latter the Kafka thread has made an alarm
+            outcome = self._starter.call_off(intent, trials)
+            if isinstance(error, OwnershipLost):
+                self._clarifier.tell(intent, outcome)  # the intent may be committed all the same
+        else:
             outcome = await self._starter.post(intent, begun, lambda: not holding.settling, trials)
             await self._conclude(holding, intent, outcome)
-        except (OwnershipLost, RecordTooLarge):  # of the latter the Kafka thread has made an alarm
-            self._starter.call_off(intent, trials)
         finally:
             self._start_is_over(holding)
 
-    async def _resolve(self, holding: Holding, intent: Entry) -> None:
-        """An intent from the journal: this process may know what became of its POST."""
-        fact = self._starter.facts.about(intent)
+    async def _resolve(self, holding: Holding, intent: Entry, fact: asyncio.Future[StartOutcome]) -> None:
+        """An intent from the journal whose POST is this process's own."""
         try:
-            outcome: StartOutcome = Unclear("RESTORED") if fact is None else await asyncio.shield(fact)
-            await self._conclude(holding, intent, outcome)
+            await self._conclude(holding, intent, await asyncio.shield(fact))
         finally:
             self._start_is_over(holding)
 
@@ -317,28 +320,45 @@ class Pipeline:
         try:
             match outcome:
                 case Started(run):
-                    await self._bought(holding, intent, run)
+                    await self.bought(holding, intent, run)
                 case RefusedForGood():
                     await self._refused(holding, intent, outcome)
                 case Refused(reason) | Systemic(reason):
-                    await self._wait_again(holding, intent, reason)
-                case Unclear(reason):
-                    await self._park(holding, intent, reason)
+                    await self.wait_again(holding, intent.wait(reason))
+                case Unclear():
+                    self._clarifier.unclear(holding, intent)
+                    return
         except OwnershipLost:
-            return  # the fact stays: whoever restores this intent in this process will ask for it
+            # The fact stays: whoever restores this intent in this process will ask for it. Others are told.
+            self._clarifier.tell(intent, outcome)
         except RecordTooLarge as error:
             about(intent).error("start_not_written", reason=str(error))  # the fact stays here too
-            return
-        if not isinstance(outcome, Unclear):
+        else:
             self._starter.facts.forget(intent)
 
-    async def _bought(self, holding: Holding, intent: Entry, run: Run, *, adopted: bool = False) -> None:
+    async def bought(
+        self, holding: Holding, intent: Entry, run: Run, *, adopted: bool = False, reply: Reply | None = None
+    ) -> None:
+        """Write down that a document has its run, and follow it.
+
+        Args:
+            holding: the assignment that owns it.
+            intent: the document, an intent or parked.
+            run: the run.
+            adopted: it was found, and not answered by our POST in time.
+            reply: what an operator is told with it.
+
+        Raises:
+            OwnershipLost: its new owner finds it as it was.
+            RecordTooLarge: the journal refuses the entry.
+        """
         entry = intent.start(run.id, self._clock.wall_ms(), adopted=adopted)
-        await self._journal.started(holding, entry)
+        await self._journal.started(holding, entry, reply)
         holding.put(entry)
         self._metrics.runs_started.labels(route=entry.request.route).inc()
-        about(entry).info("run_started", run_type=entry.request.run_type)
+        about(entry).info("run_started", run_type=entry.request.run_type, adopted=adopted)
         self._follower.add(holding, entry)
+        self._clarifier.started(holding, entry)
 
     async def _refused(self, holding: Holding, intent: Entry, outcome: RefusedForGood) -> None:
         error = RecordRejected(
@@ -353,43 +373,11 @@ class Pipeline:
         self._metrics.dead_letters.labels(reason=error.reason).inc()
         about(intent).warning("dead_letter", reason=error.reason, api_code=outcome.code)
 
-    async def _wait_again(self, holding: Holding, intent: Entry, reason: str) -> None:
-        entry = intent.wait(reason)
-        await self._journal.ready(holding, entry)
+    async def wait_again(self, holding: Holding, entry: Entry, reply: Reply | None = None) -> None:
+        """Write down that a document waits for its next start; as ``bought``."""
+        await self._journal.ready(holding, entry, reply)
         holding.put(entry)
-
-    async def _park(self, holding: Holding, intent: Entry, reason: str) -> None:
-        entry = intent.park(reason)
-        await self._journal.parked(holding, entry)
-        holding.put(entry)
-        self._metrics.unclear_starts.labels(end="parked").inc()
-        about(entry).error("start_parked", reason=reason)
-        self._unpark(intent)
-
-    def _unpark(self, entry: Entry) -> None:
-        """Use a late answer that came while the parking was written, or while the partition was not ours."""
-        fact = self._starter.facts.about(entry)
-        known = fact.result() if fact is not None and fact.done() else None
-        if isinstance(known, Started):
-            self.came_late(entry, known.run)
-
-    def came_late(self, intent: Entry, run: Run) -> None:
-        """The answer to a POST came after its deadline: the run exists after all, so the document is not parked."""
-        holding = self._holdings.of(intent.partition)
-        entry = holding.get(str(intent.tag)) if holding is not None else None
-        if holding is not None and entry is not None and entry.state is State.PARKED and entry.nonce == intent.nonce:
-            self.spawn(self._adopt(holding, entry, run))
-
-    async def _adopt(self, holding: Holding, parked: Entry, run: Run) -> None:
-        try:
-            await self._bought(holding, parked, run, adopted=True)
-        except OwnershipLost:
-            return
-        except RecordTooLarge as error:
-            about(parked).error("start_not_written", reason=str(error))  # the fact stays
-            return
-        self._starter.facts.forget(parked)
-        self._metrics.unclear_starts.labels(end="adopted").inc()
+        self._wake.set()
 
     def _start_is_over(self, holding: Holding) -> None:
         holding.starts -= 1
@@ -423,6 +411,7 @@ class Pipeline:
         metrics.runs_in_flight.set(holdings.in_flight)
         metrics.ready_documents.set(holdings.count(State.READY))
         metrics.parked_documents.set(holdings.count(State.PARKED))
+        metrics.unclear_documents.set(max(0, holdings.count(State.INTENT) - self.open_starts))
         metrics.review_documents.set(holdings.count(State.REVIEW))
         oldest_ms = holdings.oldest_started_ms()
         metrics.oldest_run_started_timestamp_seconds.set(float("nan") if oldest_ms is None else oldest_ms / 1000)

@@ -1,13 +1,7 @@
-"""Step 2, start: one POST for one intent, and what is known about it.
-
-What a POST led to is a fact about its tag and nonce. Facts outlive the ownership of the partition and a replaced
-producer: when the journal shows an intent again, its fact says what became of it, so nothing is parked that this
-process knows better.
-"""
+"""Step 2, start: one POST for one intent, and what it led to."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +12,7 @@ from connector.core.breaker import StartGate
 from connector.core.entry import Entry
 from connector.core.errors import ApiError
 from connector.core.outcome import (
+    NEVER_SENT,
     Refused,
     RefusedForGood,
     Started,
@@ -28,6 +23,7 @@ from connector.core.outcome import (
 )
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
+from connector.facts import Facts
 from connector.logs import about
 from connector.stop_points import StopPoint
 
@@ -39,12 +35,6 @@ _MEND_THE_KEY = (
     "Correct the key in extend.api_key_file, which is read again every 10 s (with EXTEND_API_KEY: restart), or the "
     "account's rights and credits. Nothing is lost; one start is tried now and then."
 )
-
-NEVER_SENT = Refused("NEVER_SENT")
-"""The POST was called off before anything was handed to the HTTP client."""
-
-MOST_FACTS = 10_000
-"""Settled facts about intents that were never seen again; the oldest go first."""
 
 Late = Callable[[Entry, Run], None]
 """Told when the answer to a POST comes after its deadline: the run exists after all."""
@@ -66,44 +56,6 @@ class CreateClient(Protocol):
 
     async def probe(self, run_type: str) -> bool:
         """A create that can create nothing; whether the API itself refused it."""
-
-
-class Facts:
-    """What became of POSTs, by tag and nonce; a future while one is open."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], asyncio.Future[StartOutcome]] = {}
-
-    def open(self, intent: Entry) -> asyncio.Future[StartOutcome]:
-        """A POST may follow for this intent."""
-        self._prune()
-        fact: asyncio.Future[StartOutcome] = asyncio.get_running_loop().create_future()
-        self._known[_name(intent)] = fact
-        return fact
-
-    def about(self, intent: Entry) -> asyncio.Future[StartOutcome] | None:
-        """What is known of the POST of this very intent; None when another process wrote it."""
-        return self._known.get(_name(intent))
-
-    def correct(self, intent: Entry, outcome: StartOutcome) -> None:
-        """More is known than before: the answer came late."""
-        known: asyncio.Future[StartOutcome] = asyncio.get_running_loop().create_future()
-        known.set_result(outcome)
-        self._known[_name(intent)] = known
-
-    def forget(self, intent: Entry) -> None:
-        """The journal knows it now."""
-        self._known.pop(_name(intent), None)
-
-    def _prune(self) -> None:
-        if len(self._known) < MOST_FACTS:
-            return
-        for name in [name for name, fact in self._known.items() if fact.done()][: MOST_FACTS // 10]:
-            del self._known[name]
-
-
-def _name(intent: Entry) -> tuple[str, str]:
-    return str(intent.tag), intent.nonce or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +139,9 @@ class Starter:
             outcome = NEVER_SENT
         return self._settle(intent, outcome, trials)
 
-    def call_off(self, intent: Entry, trials: Trials) -> None:
+    def call_off(self, intent: Entry, trials: Trials) -> StartOutcome:
         """Nothing was sent for this intent, whose own transaction did not end well."""
-        self._settle(intent, NEVER_SENT, trials)
+        return self._settle(intent, NEVER_SENT, trials)
 
     async def probe(self, run_type: str) -> None:
         """Ask with an empty body whether the API is alive."""

@@ -25,7 +25,7 @@ DRAIN_MARGIN_SECONDS = 1.0
 """SIGTERM waits for open POSTs so much longer than ``start.deadline``, ..."""
 DRAIN_SECONDS = 16.0
 """... but never longer than this."""
-LEAVE_SECONDS = 7.0
+LEAVE_SECONDS = 6.0
 """How long writing the rest and leaving the group may take after that."""
 CLOSE_SECONDS = 0.5
 """How long closing connections may take; with a second for the probes' server it is less than 25 s in all."""
@@ -36,6 +36,11 @@ ANSWER_SECONDS = 30.0
 KEY_CHECK_SECONDS = 10.0
 """How often the key file is read again; Kubernetes swaps it without a signal."""
 RESTORER_SECONDS = 2.0
+FAREWELL_SECONDS = 1.0
+"""How long what was not written down may take to reach the signals topic, ..."""
+STUCK_FAREWELL_SECONDS = 3.0
+"""... and from a process whose Kafka thread is stuck."""
+SIGNALS_SECONDS = 0.3
 REPORT_SECONDS = 1.0
 LAG_CHECK_SECONDS = 0.25
 WATCHDOG_MARGIN_SECONDS = 5.0
@@ -118,15 +123,18 @@ class Worker:
                 watchdog = watch(
                     lambda: parts.kafka.last_beat,
                     config.kafka.transaction_timeout + WATCHDOG_MARGIN_SECONDS,
+                    farewell=lambda: _tell_what_is_known(parts),
                 )
                 logger.info("worker_started", client_id=self._around.client_id, admin_port=admin.port)
                 parts.restorer.start(parts.kafka)
+                parts.signals.start(parts.pipeline.heard, post)
                 parts.kafka.start(parts.pipeline, post)
                 try:
                     await self._work(parts)
                 finally:
                     watchdog.set()
                     parts.restorer.stop()
+                    parts.signals.stop()
         finally:
             await _close(parts)
             loop.set_exception_handler(strays)
@@ -150,21 +158,23 @@ class Worker:
         """Everything that runs on the event loop; the way down begins when one of it fails or ``stop`` is called."""
         work = (
             parts.follower.run(),
+            parts.finder.run(),
             parts.pipeline.run(),
             self._report(parts),
             self._watch_lag(),
             self._watch_key(parts),
         )
         # No task group: it would answer an error of one by cancelling all, the drain included.
-        follow, *others = [asyncio.create_task(self._guarded(each)) for each in work]
+        follow, find, *others = [asyncio.create_task(self._guarded(each)) for each in work]
         try:
             await self._over.wait()
             follow.cancel()
+            find.cancel()
             await self._drain(parts)
         finally:
-            for task in (follow, *others):
+            for task in (follow, find, *others):
                 task.cancel()
-            await asyncio.gather(follow, *others, return_exceptions=True)
+            await asyncio.gather(follow, find, *others, return_exceptions=True)
 
     async def _drain(self, parts: Parts) -> None:
         """No new POST, wait for the open ones, journal what came back, leave the group."""
@@ -186,6 +196,12 @@ class Worker:
         )
         if not ended:
             logger.warning("left_without_goodbye")
+            parts.clarifier.tell_everything()
+        # What could not be written down any more is told to the next owners.
+        if not await asyncio.to_thread(parts.signals.flush, FAREWELL_SECONDS):
+            logger.warning("left_with_unsent_signals")
+        parts.signals.stop()
+        await asyncio.to_thread(parts.signals.join, SIGNALS_SECONDS)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error  # the first one is the cause
@@ -249,6 +265,12 @@ class Worker:
             yield f"Kafka has not answered for {ANSWER_SECONDS:.0f} s."
         if self._over.is_set():
             yield "The worker is stopping."
+
+
+def _tell_what_is_known(parts: Parts) -> None:
+    """The last words of a process whose Kafka thread is stuck."""
+    parts.clarifier.tell_everything()
+    parts.signals.flush(STUCK_FAREWELL_SECONDS)
 
 
 async def _close(parts: Parts) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from connector.core.record import OutRecord, Partition
 
-Kind = Literal["intent", "ready", "started", "parked", "review", "result", "reject", "skip"]
+Kind = Literal["intent", "ready", "started", "parked", "review", "result", "reject", "skip", "reply"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -79,6 +79,9 @@ class Unclear:
     reason: str
 
 
+NEVER_SENT = Refused("NEVER_SENT")
+"""The POST was called off before anything was handed to the HTTP client."""
+
 StartOutcome = Started | Refused | RefusedForGood | Systemic | Unclear
 
 

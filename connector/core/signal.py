@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connector.core.framing import Codec
+from connector.core.outcome import NEVER_SENT, Started, StartOutcome, Unclear
 from connector.core.tag import Tag
 
 VERSION = 1
@@ -103,6 +104,23 @@ class Reply:
 
 
 Signal = Doorbell | Fact | Command | Reply
+
+
+def fact_of(tag: Tag, nonce: str, outcome: StartOutcome) -> Fact | None:
+    """What others may be told of a POST; None while nothing about it is certain.
+
+    Args:
+        tag: the document.
+        nonce: the POST.
+        outcome: what it led to.
+    """
+    match outcome:
+        case Started(run):
+            return Fact(tag, nonce, FactOutcome.ID, run.id)
+        case Unclear():
+            return None
+        case _:
+            return Fact(tag, nonce, FactOutcome.NEVER_SENT if outcome is NEVER_SENT else FactOutcome.REFUSED)
 
 
 def signal_key(tag: Tag) -> bytes:

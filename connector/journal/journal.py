@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from connector.clock import Clock
 from connector.core.commit import Kind, Write
 from connector.core.entry import Entry
 from connector.core.journal_record import WRITER_HEADER, JournalCodec, Mark
 from connector.core.record import OutRecord, Partition, Record
+from connector.core.signal import Reply
+from connector.core.signals_topic import SignalsTopic
 from connector.documents import Holding
 from connector.journal.crossing import Settled
 from connector.journal.restore import JournalPlace
@@ -32,18 +35,31 @@ class Writer(Protocol):
 class Journal:
     """What the pipeline writes down."""
 
-    def __init__(self, *, writer: Writer, codec: JournalCodec, place: JournalPlace, writer_id: str) -> None:
+    def __init__(
+        self,
+        *,
+        writer: Writer,
+        codec: JournalCodec,
+        signals: SignalsTopic,
+        place: JournalPlace,
+        writer_id: str,
+        clock: Clock,
+    ) -> None:
         """Build the door.
 
         Args:
             writer: takes the writes.
             codec: journal values.
+            signals: where replies to operators go.
             place: where the journal is.
             writer_id: the ``transactional.id``; a successor finds it in every journal record.
+            clock: the time.
         """
         self._writer = writer
         self._codec = codec
+        self._signals = signals
         self._place = place
+        self._clock = clock
         self._header = ((WRITER_HEADER, writer_id.encode()),)
         self._waiting: dict[Write, Written] = {}
 
@@ -63,13 +79,13 @@ class Journal:
         """The record needs nothing."""
         return self._write("skip", holding, [], record.next_offset)
 
-    def started(self, holding: Holding, entry: Entry) -> Written:
+    def started(self, holding: Holding, entry: Entry, reply: Reply | None = None) -> Written:
         """The run is known."""
-        return self._write("started", holding, [self._entry(entry)])
+        return self._write("started", holding, [self._entry(entry), *self._replies(reply)])
 
-    def ready(self, holding: Holding, entry: Entry) -> Written:
-        """Certainly no run exists; it waits its turn again."""
-        return self._write("ready", holding, [self._entry(entry)])
+    def ready(self, holding: Holding, entry: Entry, reply: Reply | None = None) -> Written:
+        """It waits its turn again: certainly no run exists, or somebody has taken the risk that one does."""
+        return self._write("ready", holding, [self._entry(entry), *self._replies(reply)])
 
     def parked(self, holding: Holding, entry: Entry) -> Written:
         """The start is unclear; a person or a find decides."""
@@ -79,9 +95,13 @@ class Journal:
         """The NEEDS_REVIEW is emitted and the document stays open."""
         return self._write("review", holding, [result, self._entry(entry)])
 
-    def finish(self, holding: Holding, entry: Entry, result: OutRecord) -> Written:
+    def finish(self, holding: Holding, entry: Entry, result: OutRecord, reply: Reply | None = None) -> Written:
         """The result, or the dead letter, and the tombstone: together or not at all."""
-        return self._write("result", holding, [result, self._tombstone(entry)])
+        return self._write("result", holding, [result, self._tombstone(entry), *self._replies(reply)])
+
+    def answer(self, holding: Holding, reply: Reply) -> Written:
+        """An operator is told how far a command has come. Only the owner can: the partition's offset goes with it."""
+        return self._write("reply", holding, self._replies(reply))
 
     def encoded_size(self, entry: Entry) -> int:
         """Bytes that the entry takes as a journal record."""
@@ -118,6 +138,9 @@ class Journal:
 
     def _entry(self, entry: Entry) -> OutRecord:
         return self._record(entry.partition, str(entry.tag).encode(), self._codec.encode_entry(entry))
+
+    def _replies(self, reply: Reply | None) -> list[OutRecord]:
+        return [] if reply is None else [self._signals.record(reply, self._clock.wall_ms())]
 
     def _tombstone(self, entry: Entry) -> OutRecord:
         return self._record(entry.partition, str(entry.tag).encode(), None)

@@ -42,7 +42,13 @@ class Silence:
         return self.seconds
 
 
-def watch(last_beat: Callable[[], float], limit: float, *, end: Callable[[int], None] = os._exit) -> threading.Event:
+def watch(
+    last_beat: Callable[[], float],
+    limit: float,
+    *,
+    farewell: Callable[[], None],
+    end: Callable[[int], None] = os._exit,
+) -> threading.Event:
     """End the process with exit 1 when the Kafka thread has not been heard of for too long.
 
     The stacks of all threads are written first. A fresh process restores everything from the journal; a stuck one
@@ -51,6 +57,7 @@ def watch(last_beat: Callable[[], float], limit: float, *, end: Callable[[int], 
     Args:
         last_beat: when the thread was last heard of, on the monotonic clock.
         limit: seconds.
+        farewell: says what only this process knows, within a few seconds; called on the watchdog's thread.
         end: ends the process.
 
     Returns:
@@ -65,6 +72,10 @@ def watch(last_beat: Callable[[], float], limit: float, *, end: Callable[[int], 
             if silent > limit:
                 logger.critical("kafka_thread_stuck", seconds=round(silent, 1))
                 faulthandler.dump_traceback(file=sys.stderr)
+                try:
+                    farewell()
+                except Exception as error:  # noqa: BLE001 - whatever it is, the process must end
+                    logger.critical("farewell_failed", reason=type(error).__name__)
                 end(1)
                 return
 

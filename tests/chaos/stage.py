@@ -160,7 +160,7 @@ class Stage:
                 "base_url": self.simulator.base_url,
                 "limits": {"get": 500, "write": 500, "run": 500, "files_per_minute": 100_000},
             },
-            "start": {"max_open": MAX_OPEN},
+            "start": {"max_open": MAX_OPEN, "deadline": "5s", "settle": "10s"},
             "follow": {"review_interval": "2s"},
             "routes": {"documents": {"topic": self.topic}},
             "output": {"prefix": self.name},

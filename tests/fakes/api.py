@@ -123,7 +123,8 @@ class FakeApi:
         show = shown.popleft() if len(shown) > 1 else shown[0]
         if isinstance(show, ApiError):
             raise show
-        return Run(id=run_id, run_type=run_type, status=show, output=b'{"total":1.50}', credits=2.0)
+        tag = self.tag_of.get(run_id)
+        return Run(id=run_id, run_type=run_type, status=show, output=b'{"total":1.50}', credits=2.0, tag=tag)
 
     async def cancel(self, run_type: str, run_id: str) -> Run:
         self.events.append(("cancel", run_id))

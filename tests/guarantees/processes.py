@@ -43,6 +43,7 @@ def write_config(
                     "base_url": scene.simulator.base_url,
                     "limits": {"get": 500, "write": 500, "run": 500, "files_per_minute": 100_000},
                 },
+                "start": {"deadline": "5s", "settle": "10s"},
                 "routes": {"documents": {"topic": scene.topic, "run": "parse"}},
                 "follow": {"fast_poll_interval_ms": 100},
                 "output": {"prefix": scene.name},

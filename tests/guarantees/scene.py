@@ -136,7 +136,7 @@ class Scene:
         Args:
             properties: librdkafka's, more or others.
             route: of the input topic; parse by default.
-            start: the section; a short deadline and what else is said.
+            start: the section; by default a short deadline, and the shortest settle window that goes with it.
             session_timeout: seconds.
             sections: other sections as they are.
         """
@@ -157,7 +157,7 @@ class Scene:
                 limits=Limits(get=None, write=None, run=None, files_per_minute=None),
             ),
             routes={"documents": route or Route(topic=self.topic, run="parse")},
-            start=start or Start(),
+            start=start or Start(deadline=5.0, settle=10.0),
             output=Output(prefix=self.name),
             admin=Admin(host="127.0.0.1", port=0),
             **sections,

@@ -22,7 +22,9 @@ from tests.kafka.fixtures import UniqueName
 MOST_OPEN = 4
 BOUND = UNCLEAR_IN_A_ROW + MOST_OPEN
 """Unclear starts of one outage: three in a row, and the POSTs that were open then."""
-SHORT = Start(deadline=1.0, max_open=MOST_OPEN)
+SHORT = Start(deadline=1.0, settle=6.0, max_open=MOST_OPEN)
+CLEAR_SECONDS = 60.0
+"""The settle window, two looks after it, and a busy machine."""
 
 
 def _settled_but_parked(count: int) -> Callable[[History], bool]:
@@ -36,14 +38,14 @@ def _settled_but_parked(count: int) -> Callable[[History], bool]:
 
 
 def _check_outage(scene: Scene, history: History, names: list[str], *, created: bool, most: int) -> None:
-    """Every document has a result or is parked within the bound, and none was bought twice."""
+    """What was bought is found and adopted, what was not is parked within the bound, and nothing was bought twice."""
     parked = {str(entry.tag) for entry in history.open_entries}
     tags = [run["tag"] for run in scene.runs]
-    assert 1 <= len(parked) <= most
+    assert len(parked) == 0 if created else 1 <= len(parked) <= most
     assert len(set(tags)) == len(tags)
     assert len(history.results) == len({result.document_id for result in history.results}) == len(names) - len(parked)
-    assert len(tags) == (len(names) if created else len(names) - len(parked))
-    assert {str(result.document_id) for result in history.results} < set(names)
+    assert len(tags) == len(names) - len(parked)
+    assert {str(result.document_id) for result in history.results} <= set(names)
     assert history.committed == history.marks
     assert sum(history.committed.values()) == len(names)
 
@@ -52,7 +54,7 @@ def _check_outage(scene: Scene, history: History, names: list[str], *, created: 
     ("kind", "stage"),
     [("error", "before"), ("error", "after"), ("html", "before")],
 )
-async def test_an_outage_parks_a_few_and_all_others_resume(scene: Scene, kind: Kind, stage: Stage) -> None:
+async def test_an_outage_leaves_a_few_unclear_and_all_others_resume(scene: Scene, kind: Kind, stage: Stage) -> None:
     names = [f"doc-{number}" for number in range(30)]
     rule = Rule(kind=kind, stage=stage, action="create", status=503 if kind in {"error", "html"} else None)
     scene.faults(rule)
@@ -63,13 +65,13 @@ async def test_an_outage_parks_a_few_and_all_others_resume(scene: Scene, kind: K
         during = await scene.history()
         assert worker.metric("starts_stopped", reason="breaker") == 1
         scene.heal()
-        history = await scene.until(_settled_but_parked(30))
+        history = await scene.until(_settled_but_parked(30), within=CLEAR_SECONDS)
 
         assert worker.metric("parked_documents") == len(history.open_entries)
         assert worker.metric("starts_stopped", reason="breaker") == 0
 
     assert during.results == ()
-    assert sum(entry.state == "parked" for entry in during.open_entries) <= BOUND
+    assert sum(entry.state in ("intent", "parked") for entry in during.open_entries) <= BOUND
     _check_outage(scene, history, names, created=stage == "after", most=BOUND)
 
 
@@ -77,7 +79,7 @@ async def test_an_outage_parks_a_few_and_all_others_resume(scene: Scene, kind: K
     ("kind", "stage"),
     [("error", "before"), ("hang", "before"), ("hang", "after")],
 )
-async def test_an_api_that_answers_probes_only_parks_one_document_a_probe(
+async def test_an_api_that_answers_probes_only_leaves_one_document_a_probe_unclear(
     scene: Scene, kind: Kind, stage: Stage
 ) -> None:
     names = [f"doc-{number}" for number in range(30)]
@@ -87,7 +89,7 @@ async def test_an_api_that_answers_probes_only_parks_one_document_a_probe(
         await worker.until("starts_stopped", 1, reason="breaker")
         await worker.until("api_requests_total", 2, operation="probe", code="400")
         scene.heal()
-        history = await scene.until(_settled_but_parked(30))
+        history = await scene.until(_settled_but_parked(30), within=CLEAR_SECONDS)
         probes = int(worker.metric("api_requests_total", operation="probe", code="400"))
 
     _check_outage(scene, history, names, created=stage == "after", most=BOUND + probes)
@@ -99,7 +101,7 @@ async def test_answers_that_come_after_the_deadline_are_adopted(scene: Scene) ->
     await scene.write(*names)
     async with scene.worker(scene.config(start=SHORT)) as worker:
         history = await scene.until_results(6)
-        assert worker.metric("unclear_starts_total", end="parked") == 2
+        assert worker.metric("unclear_starts_total", end="parked") == 0
         assert worker.metric("unclear_starts_total", end="adopted") == 2
 
     assert_once(history, names)

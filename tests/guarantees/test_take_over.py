@@ -14,6 +14,8 @@ from tests.kafka.fixtures import UniqueName
 
 DETECTED_SECONDS = SESSION_SECONDS + 6.0
 """The session, the rebalance, the second after which a dead writer is suspected, and a busy machine."""
+CLEAR_SECONDS = 60.0
+"""The settle window, two looks after it, and a busy machine."""
 
 
 async def test_a_worker_killed_inside_a_transaction_is_succeeded_at_once(
@@ -29,7 +31,9 @@ async def test_a_worker_killed_inside_a_transaction_is_succeeded_at_once(
         await heir.until("assigned_partitions", 2)
         await heir.until("restore_seconds_count", 2)
         restored = time.monotonic() - died
-        history = await scene.until(lambda h: all(entry.state == "parked" for entry in h.open_entries))
+        history = await scene.until(
+            lambda h: all(entry.state == "parked" for entry in h.open_entries), within=CLEAR_SECONDS
+        )
         fenced = {line["writer"] for line in lines.of("dead_writer_fenced")}
         assert heir.metric("fenced_transactions_total") == 0
 
@@ -37,7 +41,7 @@ async def test_a_worker_killed_inside_a_transaction_is_succeeded_at_once(
     assert len(fenced) == 1
     assert next(iter(fenced)).startswith(f"{scene.name}-")
     assert heir.client_id not in fenced
-    # Starts that were under way when it died are unclear, and never repeated; everything else came out once.
+    # Starts that were under way when it died are unclear: their runs are found, or they were never sent and are parked.
     parked = {str(entry.tag) for entry in history.open_entries}
     assert len(history.results) == 20 - len(parked)
     assert len({run.tag for run in history.runs}) == len(history.runs)

@@ -13,17 +13,29 @@ from connector.journal.watchdog import LOOK_SECONDS, Silence, watch
 
 def test_a_thread_that_is_not_heard_of_ends_the_process_with_exit_1() -> None:
     ended = threading.Event()
-    codes: list[int] = []
+    said: list[object] = []
 
     def end(code: int) -> None:
-        codes.append(code)
+        said.append(code)
         ended.set()
 
     stuck_since = time.monotonic()
-    over = watch(lambda: stuck_since, 1.5, end=end)
+    over = watch(lambda: stuck_since, 1.5, farewell=lambda: said.append("what I know"), end=end)
     assert ended.wait(30.0)
     over.set()
-    assert codes == [1]
+    assert said == ["what I know", 1]
+
+
+def test_a_farewell_that_fails_does_not_keep_the_process_alive() -> None:
+    ended = threading.Event()
+
+    def fail() -> None:
+        raise OSError("no broker")
+
+    stuck_since = time.monotonic()
+    over = watch(lambda: stuck_since, 0.5, farewell=fail, end=lambda _code: ended.set())
+    assert ended.wait(30.0)
+    over.set()
 
 
 def test_a_thread_that_is_heard_of_ends_nothing() -> None:
@@ -34,7 +46,7 @@ def test_a_thread_that_is_heard_of_ends_nothing() -> None:
         looked.release()
         return time.monotonic()
 
-    over = watch(last_beat, 0.5, end=codes.append)
+    over = watch(last_beat, 0.5, farewell=lambda: None, end=codes.append)
     for _ in range(3):
         assert looked.acquire(timeout=10.0)  # it went on after the first look
     over.set()

@@ -111,7 +111,7 @@ async def test_an_intent_of_another_process_is_parked_and_never_posted() -> None
         await w.until(lambda: w.open(State.PARKED))
         await asyncio.sleep(7200.0)
         assert w.api.posts == []
-        assert w.open(State.PARKED)[0].reason == "RESTORED"
+        assert w.open(State.PARKED)[0].reason == "NOT_FOUND"
 
 
 @virtually

@@ -47,6 +47,7 @@ class Stage:
         self.kafka_over = threading.Event()
         self.last_beat = time.monotonic()
         self.joined = True
+        self.signals_sent = True
         self.restoring = 0
         self.kafka_answered = time.monotonic()
         self.loop_side: Any = None
@@ -60,12 +61,21 @@ class Stage:
         return self.key()
 
     def _assemble(self, _around: Surroundings) -> object:
-        return SimpleNamespace(client=self, kafka=self, restorer=_Restorer(), follower=self, pipeline=_Pipeline(self))
+        return SimpleNamespace(
+            client=self,
+            kafka=self,
+            restorer=_Restorer(),
+            signals=_Signals(self),
+            clarifier=SimpleNamespace(tell_everything=lambda: self.said.append("told")),
+            finder=self,
+            follower=self,
+            pipeline=_Pipeline(self),
+        )
 
     async def _for_ever(self) -> None:
         await asyncio.Event().wait()
 
-    async def run(self) -> None:  # the follower's
+    async def run(self) -> None:  # the follower's and the finder's
         await self._for_ever()
 
     def start(self, _loop_side: object, post: Callable[[Callable[[], None]], None]) -> None:
@@ -98,7 +108,24 @@ class _Restorer:
         return True
 
 
+class _Signals:
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def start(self, _hear: object, _post: object) -> None: ...
+
+    def flush(self, _timeout: float) -> bool:
+        return self._stage.signals_sent
+
+    def stop(self) -> None: ...
+
+    def join(self, _timeout: float) -> bool:
+        return True
+
+
 class _Pipeline:
+    heard: object = None
+
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
@@ -188,10 +215,9 @@ async def test_nobody_waits_for_posts_when_the_kafka_thread_is_over(monkeypatch:
 async def test_the_way_down_ends_in_time_whatever_the_deadline_of_a_start_and_names_what_is_left(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = (
-        worker_module.DRAIN_SECONDS + worker_module.LEAVE_SECONDS + worker_module.CLOSE_SECONDS + 1.0  # the probes
-    )
-    assert whole < 25.0
+    steps = ("DRAIN_SECONDS", "LEAVE_SECONDS", "FAREWELL_SECONDS", "SIGNALS_SECONDS", "CLOSE_SECONDS")
+    probes = 1.0
+    assert sum(getattr(worker_module, step) for step in steps) + probes < 25.0
     monkeypatch.setattr(worker_module, "DRAIN_SECONDS", 0.2)
     stage = Stage(monkeypatch, configuration(deadline="300s"))
     stage.open_starts = 2

@@ -13,6 +13,7 @@ from typing import Literal
 
 from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
+from connector.clarify import Clarifier
 from connector.core.breaker import StartGate
 from connector.core.budget import StartBudget, TokenBucket
 from connector.core.ending import Ending
@@ -23,8 +24,10 @@ from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
 from connector.core.route_guard import RouteGuards
-from connector.core.run import Run
 from connector.core.run_types import dead_letter_topic, status_topics
+from connector.core.signal import SignalCodec
+from connector.core.signals_topic import SignalsTopic
+from connector.core.topics import signals_topic
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
@@ -36,6 +39,7 @@ from connector.start import Starter
 from connector.stop_points import nowhere
 from tests.factories.records import decoder, result_codec
 from tests.fakes.api import FakeApi
+from tests.fakes.finds import FakeFinds, FakeSignals
 from tests.fakes.kafka import FakeKafka
 from tests.fakes.virtual_time import clock
 
@@ -50,6 +54,7 @@ GOOD = {"url": "https://files.example.com/invoice.pdf"}
 DEADLINE = 15.0
 
 journal_codec = JournalCodec(Codec(load_schema("journal_entry")), NAME)
+signal_codec = SignalCodec(Codec(load_schema("signal")))
 
 
 @lru_cache(maxsize=10_000)
@@ -71,11 +76,15 @@ class Options:
     journal_limit: int = 1_000_000
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
     writes_per_second: float | None = None
+    most_repeats: int = 0
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
 
 class World:
     """One worker's event-loop side."""
+
+    clarifier: Clarifier
+    pipeline: Pipeline
 
     def __init__(self, options: Options, kafka: FakeKafka | None = None, api: FakeApi | None = None) -> None:
         self.events: list[tuple[str, str]] = kafka.events if kafka is not None else []
@@ -93,7 +102,14 @@ class World:
         time = clock()
         nonces = count(1)
         place = JournalPlace(NAME, self.kafka.journal_topic, 4)
-        self.journal = Journal(writer=self.kafka, codec=journal_codec, place=place, writer_id="writer-1")
+        self.journal = Journal(
+            writer=self.kafka,
+            codec=journal_codec,
+            signals=SignalsTopic(signals_topic(NAME), 4, signal_codec),
+            place=place,
+            writer_id="writer-1",
+            clock=time,
+        )
         limits = dict.fromkeys((*status_topics(PREFIX), dead_letter_topic(PREFIX)), options.limit)
         emitter = Emitter(
             name=NAME,
@@ -134,7 +150,27 @@ class World:
             random=lambda: 0.5,
             metrics=self.metrics,
             stop_point=nowhere,
-            late=self._came_late,
+            late=lambda *found: self.clarifier.came_late(*found),
+        )
+        self.finder = FakeFinds(
+            found=lambda *found: self.clarifier.found(*found),
+            absent=lambda *absent: self.clarifier.absent(*absent),
+        )
+        self.signals = FakeSignals()
+        self.clarifier = Clarifier(
+            holdings=self.holdings,
+            journal=self.journal,
+            facts=self.starter.facts,
+            finder=self.finder,
+            client=self.api,
+            dead_letter_of=emitter.dead_letter_of,
+            tell=self.signals.send,
+            bought=lambda *what, **more: self.pipeline.bought(*what, **more),
+            waits=lambda *what: self.pipeline.wait_again(*what),
+            most_repeats=options.most_repeats,
+            spawn=self._spawn,
+            wake=lambda: self.pipeline.wake(),
+            metrics=self.metrics,
         )
         self.follower = Follower(
             client=self.api,
@@ -154,6 +190,9 @@ class World:
             journal=self.journal,
             acceptor=self.acceptor,
             starter=self.starter,
+            clarifier=self.clarifier,
+            finder=self.finder,
+            signals=self.signals,
             follower=self.follower,
             emitter=emitter,
             gate=self.gate,
@@ -173,9 +212,6 @@ class World:
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         self.pipeline.spawn(work)
-
-    def _came_late(self, intent: Entry, run: Run) -> None:
-        self.pipeline.came_late(intent, run)
 
     async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
         await self.pipeline.ended(holding, entry, ending, observed_ms)
