@@ -9,18 +9,18 @@ that it means by its nonce, and one decision about a document is carried out at 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from http import HTTPStatus
 from typing import Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.core.entry import Entry, State
 from connector.core.errors import ApiError, ApiNotFound, OwnershipLost, RecordRejected
+from connector.core.lookup import NOT_SEARCHABLE, proves
 from connector.core.outcome import Started, StartOutcome, Unclear
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord
 from connector.core.run import Run
 from connector.core.signal import Action, Command, Fact, Reply, ReplyOutcome, Signal, fact_of, kind_of
-from connector.core.tag import Tag, carries_tag
+from connector.core.tag import Tag
 from connector.documents import Holding, Holdings
 from connector.facts import Facts
 from connector.journal.crossing import RecordTooLarge
@@ -47,7 +47,7 @@ class Finds(Protocol):
         """One complete scan as soon as the budget allows."""
 
     def forget_entry(self, holding: Holding, entry: Entry) -> None:
-        """It is clear now."""
+        """This start is nobody's business any more; of one that was adopted a second run may still turn up."""
 
 
 class GetClient(Protocol):
@@ -180,7 +180,7 @@ class Clarifier:
             self._decide(entry, lambda: self._repeat(holding, entry, "STARTED_BY_OPERATOR", reply))
         elif entry.state is State.PARKED:
             return
-        elif entry.repeats < self._most_repeats:
+        elif reason != NOT_SEARCHABLE and entry.repeats < self._most_repeats:
             self._decide(entry, lambda: self._repeat(holding, entry, reason))
         else:
             self._decide(entry, lambda: self._park(holding, entry, reason))
@@ -292,16 +292,18 @@ class Clarifier:
 
     async def _adopt(self, holding: Holding, entry: Entry, run: Run, reply: Reply | None = None) -> None:
         await self._bought(holding, entry, run, adopted=True, reply=reply)
-        self._clear(holding, entry, "adopted")
+        self._settled(entry, "adopted")
 
     async def _wait_again(self, holding: Holding, entry: Entry, reason: str) -> None:
         await self._waits(holding, entry.wait(reason))
-        self._clear(holding, entry, "ready")
+        self._finder.forget_entry(holding, entry)
+        self._settled(entry, "ready")
 
     async def _repeat(self, holding: Holding, entry: Entry, reason: str, reply: Reply | None = None) -> None:
         about(entry).warning("start_repeated", reason=reason, repeats=entry.repeats + 1)
         await self._waits(holding, entry.repeat(reason), reply)
-        self._clear(holding, entry, "retried")
+        self._finder.forget_entry(holding, entry)
+        self._settled(entry, "retried")
 
     async def _park(self, holding: Holding, entry: Entry, reason: str) -> None:
         parked = entry.park(reason)
@@ -316,7 +318,8 @@ class Clarifier:
         reply = Reply(command.id, command.tag, ReplyOutcome.DONE, "It is a dead letter now.")
         await self._journal.finish(holding, entry, self._dead_letter_of(entry, error), reply)
         holding.close(entry)
-        self._clear(holding, entry, None)
+        self._finder.forget_entry(holding, entry)
+        self._settled(entry, None)
         self._metrics.dead_letters.labels(reason=error.reason).inc()
         about(entry).warning("dead_letter", reason=error.reason)
 
@@ -327,19 +330,18 @@ class Clarifier:
         except ApiNotFound:
             await self._say_no(holding, command, f"The API knows no {entry.request.run_type} run {run_id}.")
         except ApiError as error:
-            said = f"HTTP {error.status}" if isinstance(error.status, int | HTTPStatus) else "no answer"
+            said = "no answer" if error.status is None else f"HTTP {error.status}"
             await self._say_no(holding, command, f"The API did not show run {run_id} ({said}): send the command again.")
         else:
-            if not carries_tag(entry.tag, run.tag, run.file_name):
+            if not proves(run, entry.tag):
                 await self._say_no(holding, command, f"Run {run_id} is another document's: it does not carry the tag.")
             elif self._now(entry.tag, entry.nonce) is not None:
                 reply = Reply(command.id, command.tag, ReplyOutcome.DONE, f"Run {run_id} is followed now.")
                 await self._adopt(holding, entry, run, reply)
 
-    def _clear(self, holding: Holding, entry: Entry, end: str | None) -> None:
+    def _settled(self, entry: Entry, end: str | None) -> None:
         self._facts.forget(entry)
         self._starts.pop(str(entry.tag), None)
-        self._finder.forget_entry(holding, entry)
         if end is not None:
             self._metrics.unclear_starts.labels(end=end).inc()
 

@@ -57,6 +57,10 @@ LateRun = Callable[[Run | ApiError], None]
 class Http(Protocol):
     """What the client needs of ``HttpApi``; see there."""
 
+    @property
+    def api_clock_offset(self) -> float:
+        """Seconds that the API's clock is ahead of ours."""
+
     async def send(
         self,
         operation: Operation,
@@ -351,6 +355,11 @@ class ExtendClient:
             if options.max_wait_ms is not None:
                 pause = min(pause, (options.max_wait_ms - elapsed_ms) / 1000)
             await self._sleep(pause)
+
+    @property
+    def api_clock_offset(self) -> float:
+        """Seconds that the API's clock is ahead of ours, as far as its answers told; else 0."""
+        return self._http.api_clock_offset
 
     def set_api_key(self, api_key: str) -> None:
         """Use another key from the next request on.

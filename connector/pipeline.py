@@ -42,9 +42,6 @@ class Finds(Protocol):
     def forget(self, holding: Holding) -> None:
         """This assignment is over."""
 
-    def key_changed(self) -> None:
-        """There is a new API key."""
-
 
 class Signals(Protocol):
     """Hears what others say about documents; see ``connector.signals``."""
@@ -229,7 +226,6 @@ class Pipeline:
         """There is a new API key: a halt for the old one ends now."""
         self._gate.key_changed()
         self._follower.key_changed()
-        self._finder.key_changed()
         self._wake.set()
 
     @property

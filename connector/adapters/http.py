@@ -102,6 +102,8 @@ class HttpApi:
         self._clock = clock or Clock()
         self._on_request = on_request
         self._closed = False
+        self.api_clock_offset = 0.0
+        """Seconds that the API's clock is ahead of ours, by the ``Date`` of its newest answer; 0 until one has it."""
         self._headers = {
             "accept": "application/json",
             "accept-encoding": "identity",
@@ -220,6 +222,8 @@ class HttpApi:
         outcome = await exchange.wait()
         if isinstance(outcome, ApiError):
             raise outcome
+        if outcome.date is not None:
+            self.api_clock_offset = outcome.date - self._clock.wall()
         return outcome
 
     async def aclose(self) -> None:

@@ -21,7 +21,7 @@ from connector.core.errors import (
     ApiUnavailable,
 )
 from connector.core.json_limits import is_too_deep
-from connector.core.retry import retry_after
+from connector.core.retry import instant_of, retry_after
 
 MAX_MESSAGE_CHARS = 300
 """How much of the API's sentence goes into an error; it may end in a Kafka header."""
@@ -53,6 +53,11 @@ class Answer:
     def ok(self) -> bool:
         """Whether it is a 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def date(self) -> float | None:
+        """When it was made, by the API's clock: seconds since the epoch; None when it does not say."""
+        return instant_of(self.headers.get("date", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ class TokenBucket:
         self._interval = 1.0 / rate if rate else 0.0
         self._next = 0.0
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two tokens; 0.0 without a limit."""
+        return self._interval
+
     def wait(self, now: float) -> float:
         """Seconds until a token is there; 0.0 when one is."""
         return max(0.0, self._next - now)

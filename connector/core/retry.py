@@ -30,7 +30,7 @@ def retry_after(headers: Mapping[str, str], wall: float, cap: float = MAX_RETRY_
         Seconds from 0 to ``cap``, or None when there is no header that makes sense (negative, garbage, or a
         reset that has passed).
     """
-    now = _instant(headers.get("date", ""))
+    now = instant_of(headers.get("date", ""))
     now = wall if now is None else now
     wait = parse_retry_after(headers.get("retry-after", ""), now)
     if wait is None:
@@ -49,7 +49,7 @@ def parse_retry_after(text: str, now: float) -> float | None:
     seconds = _seconds(text)
     if seconds is not None:
         return seconds
-    instant = _instant(text)
+    instant = instant_of(text)
     return None if instant is None else max(0.0, instant - now)
 
 
@@ -77,7 +77,8 @@ def _seconds(text: str) -> float | None:
     return float(text) if _SECONDS.fullmatch(text) else None
 
 
-def _instant(text: str) -> float | None:
+def instant_of(text: str) -> float | None:
+    """Seconds since the epoch of an HTTP date, or None when the text is none."""
     if not text or len(text) > 64:
         return None
     try:

@@ -72,6 +72,11 @@ def metadata_of(tag: Tag) -> dict[str, object]:
     return {"tag": str(tag), "partition": tag.partition.number}
 
 
+def file_mark(tag: Tag) -> str:
+    """What a file name carries of the tag: partition and hash."""
+    return f"~k{tag.partition.number}-{tag.hash}"
+
+
 def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
     """The file name that carries the tag where list rows carry no metadata: ``<stem>~k<partition>-<hash>.<ext>``.
 
@@ -82,27 +87,9 @@ def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
     """
     path = PurePosixPath(original or "document")
     extension = path.suffix if len(path.suffix) <= MAX_SUFFIX_CHARS else ""
-    return f"{path.stem[:MAX_STEM_CHARS]}{file_name_mark(tag)}{extension or suffix}"
-
-
-def file_name_mark(tag: Tag) -> str:
-    """What stands for the tag in a file name: ``~k<partition>-<hash>``."""
-    return f"~k{tag.partition.number}-{tag.hash}"
-
-
-def carries_tag(tag: Tag, shown: str | None, *file_names: str | None) -> bool:
-    """Whether a run is this document's: its metadata shows the whole tag, or, without one, a file name its mark.
-
-    Args:
-        tag: the document's tag.
-        shown: the tag in the run's metadata, or None where it shows none.
-        file_names: the names of the run's files.
-    """
-    if shown is not None:
-        return shown == str(tag)
-    return any(name is not None and file_name_mark(tag) in name for name in file_names)
+    return f"{path.stem[:MAX_STEM_CHARS]}{file_mark(tag)}{extension or suffix}"
 
 
 def untagged_file_name(name: str, tag: Tag) -> str:
     """The name that ``tagged_file_name`` was given, from the name that the API shows."""
-    return name.replace(file_name_mark(tag), "", 1)
+    return name.replace(file_mark(tag), "", 1)

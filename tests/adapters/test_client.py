@@ -60,6 +60,7 @@ class ScriptedHttp:
     takes: float = 0.0
     asked: list[Asked] = field(default_factory=list)
     key: str = ""
+    api_clock_offset: float = 0.0
     closed: bool = False
     late: Callable[[Answer | ApiError], None] | None = None
 

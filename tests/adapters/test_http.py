@@ -70,6 +70,15 @@ async def error_of_post(behave: Behaviour, deadline: float = 5.0, **options: obj
     return caught.value
 
 
+async def test_the_clock_of_the_api_is_known_by_its_newest_answer() -> None:
+    wall = Clock(wall=lambda: 1_000.0)
+    for headers, offset in (({"Date": "Thu, 01 Jan 1970 01:16:40 GMT"}, 3600.0), ({}, 0.0), ({"Date": "soon"}, 0.0)):
+        async with calling(answering(http(200, RUN, **headers)), clock=wall) as (_, api):
+            assert api.api_clock_offset == 0.0
+            await read(api)
+            assert api.api_clock_offset == offset
+
+
 async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     ends = time.monotonic() + seconds
     while not condition():

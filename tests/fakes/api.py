@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from connector.core.errors import ApiError, ApiNotFound, ApiRefused, ApiUnavailable, NotSent
-from connector.core.run import Run
+from connector.core.run import Page, Row, Run
+from tests.fakes.virtual_time import EPOCH_SECONDS
 
 ANSWER_SECONDS = 0.05
 
@@ -42,6 +43,25 @@ class Answer:
     bought: bool = False
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A run that lists show from some instant on."""
+
+    row: Row
+    processor_id: str | None
+    shown_from: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for a page."""
+
+    at: float
+    run_type: str
+    processor_id: str | None
+    file_name_contains: str | None
+
+
 UNCLEAR = Answer(ApiUnavailable("no answer"), bought=True)
 
 
@@ -69,6 +89,13 @@ class FakeApi:
     gets: list[tuple[float, str]] = field(default_factory=list)
     tag_of: dict[str, str] = field(default_factory=dict)
     to_come: list[asyncio.TimerHandle] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
+    lists: list[Asked] = field(default_factory=list)
+    list_errors: deque[ApiError | None] = field(default_factory=deque)
+    list_lag: float = 0.0
+    page_size: int = 100
+    file_name_of: dict[str, str] = field(default_factory=dict)
+    api_clock_offset: float = 0.0
 
     async def create(
         self,
@@ -96,6 +123,8 @@ class FakeApi:
             self.open_posts -= 1
         run = Run(id=f"run_{post.number}", run_type=run_type, status="PROCESSING", tag=post.tag)
         self.tag_of[run.id] = post.tag
+        if answer.error is None or answer.bought or answer.late is not None:
+            self.show_in_lists(run.id, run_type, post.tag, after=answer.late or 0.0)
         if answer.error is None:
             return run
         if answer.late is not None and late is not None:
@@ -123,8 +152,67 @@ class FakeApi:
         show = shown.popleft() if len(shown) > 1 else shown[0]
         if isinstance(show, ApiError):
             raise show
-        tag = self.tag_of.get(run_id)
-        return Run(id=run_id, run_type=run_type, status=show, output=b'{"total":1.50}', credits=2.0, tag=tag)
+        return Run(
+            id=run_id,
+            run_type=run_type,
+            status=show,
+            output=b'{"total":1.50}',
+            credits=2.0,
+            tag=self.tag_of.get(run_id),
+            file_name=self.file_name_of.get(run_id),
+        )
+
+    def show_in_lists(
+        self,
+        run_id: str,
+        run_type: str,
+        tag: str | None,
+        *,
+        after: float = 0.0,
+        status: str = "PROCESSING",
+        processor_id: str | None = None,
+        file_name: str | None = None,
+    ) -> None:
+        """A run is created now (or ``after`` seconds from now), and shows in lists ``list_lag`` later."""
+        created = asyncio.get_running_loop().time() + after
+        created_ms = round((EPOCH_SECONDS + created + self.api_clock_offset) * 1000)
+        if tag is not None:
+            self.tag_of[run_id] = tag
+        if file_name is not None:
+            self.file_name_of[run_id] = file_name
+        row = Row(run_id, run_type, status, tag, (file_name,) if file_name else (), created_ms)
+        self.listed.append(Listed(row, processor_id, created + self.list_lag))
+
+    async def list(
+        self, run_type: str, *, processor_id: str | None = None, file_name_contains: str | None = None
+    ) -> AsyncIterator[Page]:
+        """Pages of what is shown at the moment of each request: rows shift while somebody pages."""
+        loop = asyncio.get_running_loop()
+        place = 0
+        while True:
+            asked = Asked(loop.time(), run_type, processor_id, file_name_contains)
+            self.lists.append(asked)
+            await asyncio.sleep(self.get_seconds)
+            error = self.list_errors.popleft() if self.list_errors else None
+            if error is not None:
+                raise error
+            rows = sorted(
+                (each.row for each in self.listed if each.shown_from <= loop.time() and self._matches(each, asked)),
+                key=lambda row: row.created_ms or 0,
+                reverse=True,
+            )
+            shown, place = rows[place : place + self.page_size], place + self.page_size
+            yield Page(tuple(shown), str(place) if place < len(rows) else None)
+            if place >= len(rows):
+                return
+
+    def _matches(self, listed: Listed, asked: Asked) -> bool:
+        if listed.row.run_type != asked.run_type:
+            return False
+        if asked.processor_id is not None and listed.processor_id not in {None, asked.processor_id}:
+            return False
+        part = asked.file_name_contains
+        return part is None or any(part in name for name in listed.row.file_names)
 
     async def cancel(self, run_type: str, run_id: str) -> Run:
         self.events.append(("cancel", run_id))

@@ -63,9 +63,6 @@ class FakeFinds:
     def forget(self, holding: Holding) -> None:
         self.asked.append(("forget", str(holding.partition)))
 
-    def key_changed(self) -> None:
-        self.asked.append(("key_changed", ""))
-
 
 @dataclass
 class FakeSignals:
