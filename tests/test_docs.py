@@ -160,10 +160,10 @@ def test_every_command_on_a_page_exists_with_its_options(words: list[str]) -> No
     assert words[0] in COMMANDS
 
 
-@pytest.mark.parametrize("line", ["try --run parse --url https://x.example/a.pdf", "parked --all", "results --last 3"])
+@pytest.mark.parametrize("line", ["try --run parse --url https://x.example/a.pdf", "pause --all", "results --last 3"])
 def test_a_command_that_does_not_exist_would_be_found(line: str) -> None:
     (words,) = command_lines(f"`extend-connector {line}`")
-    with pytest.raises(Exception, match=r"No such option|parked"):
+    with pytest.raises(Exception, match=r"No such option|pause"):
         parse(words)
 
 

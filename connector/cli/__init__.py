@@ -41,6 +41,9 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("run", "run", "Run a worker."),
     "submit": Entry("submit", "submit", "Send document references to an input topic."),
     "results": Entry("results", "results", "Read and decode results and dead letters."),
+    "inflight": Entry("inflight", "inflight", "Show the open documents, from the journal."),
+    "explain": Entry("explain", "explain", "Show what happened to one document."),
+    "parked": Entry("parked", "parked", "Show the parked documents."),
     "try": Entry("try_", "try_", "One document through the API, without Kafka."),
     "simulator": Entry("simulator", "simulator", "Run the simulated Extend API on its own."),
 }

@@ -35,6 +35,20 @@ def load_config(path: Path | None) -> Config:
     return load(path, os.environ)
 
 
+def load_for_kafka(path: Path | None) -> Config:
+    """The checked configuration for what asks Kafka; the API's section may be missing or wrong, and is empty then.
+
+    Raises:
+        ConfigurationError: something else has problems; all are in the message.
+    """
+    try:
+        return load_config(path)
+    except ConfigurationError as error:
+        if any(problem.path.partition(".")[0] != "extend" for problem in error.problems):
+            raise
+        return examine(path, os.environ, unneeded={"extend"}).config
+
+
 def examine_all(path: Path | None) -> Parsed:
     """The checked configuration and where it comes from; librdkafka was asked about its properties too.
 

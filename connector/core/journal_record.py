@@ -157,6 +157,19 @@ class JournalCodec:
             restored[partition] = Restored(mark, tuple(entry for _, entry in entries))
         return restored
 
+    def tag_of(self, key: bytes) -> Tag | None:
+        """The document that a record is about, or None: a mark, or another connector's."""
+        tag = self._tag_of(key)
+        return tag if tag is not None and tag.name == self._name else None
+
+    def entry(self, tag: Tag, value: bytes) -> Entry:
+        """The open document that a record's value shows.
+
+        Raises:
+            JournalError: damaged, or of a newer version.
+        """
+        return self._entry(tag, value)
+
     def _tag_of(self, key: bytes) -> Tag | None:
         if key.startswith(_MARK_KEY):
             return None

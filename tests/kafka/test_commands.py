@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
     AdminClient,
     AlterConfigOpType,
@@ -27,98 +22,11 @@ from connector.core.framing import MARKER, Codec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
 from connector.schema_files import load_schema
-from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
+from tests.kafka.project import Project, project_in
 
 RESULTS = Codec(load_schema("run_result"))
 URL = "https://example.com/invoice.pdf"
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder with a configuration, and the names in it."""
-
-    folder: Path
-    servers: str
-    name: str
-    topic: str
-    prefix: str
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> Done:
-        command = [sys.executable, "-m", "connector", *arguments]
-        ended = subprocess.run(
-            command,
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        out, err = ended.stdout.decode(), ended.stderr.decode()
-        assert "Traceback" not in err, err
-        return Done(ended.returncode, out, err)
-
-    def write(self, topic: str, *values: bytes, headers: Sequence[tuple[str, bytes | None]] = ()) -> None:
-        producer = Producer({"bootstrap.servers": self.servers})
-        for value in values:
-            producer.produce(topic, value, key=b"key", headers=list(headers))
-        assert producer.flush(30) == 0
-
-    def read(self, count: int) -> list[tuple[bytes | None, bytes]]:
-        """Keys and values of the input topic, read by confluent-kafka alone."""
-        consumer = Consumer(
-            {"bootstrap.servers": self.servers, "group.id": self.name, "auto.offset.reset": "earliest"},
-        )
-        consumer.subscribe([self.topic])
-        found: list[tuple[bytes | None, bytes]] = []
-        until = time.monotonic() + 30
-        while len(found) < count and time.monotonic() < until:
-            message = consumer.poll(0.2)
-            if message is not None and message.error() is None:
-                found.append((message.key(), message.value() or b""))
-        consumer.close()
-        return found
-
-
-def _project(folder: Path, servers: str, name: str, topic: str, prefix: str) -> Project:
-    (folder / "connector.yaml").write_text(
-        f"""\
-name: {name}
-kafka: {{bootstrap_servers: "{servers}"}}
-extend: {{api_key_file: key}}
-routes:
-  documents: {{topic: {topic}, run: extract, processor: ex_1}}
-output: {{prefix: {prefix}}}
-""",
-    )
-    (folder / "key").write_text("sk_test_canary\n")
-    return Project(folder, servers, name, topic, prefix)
-
-
-@pytest.fixture
-def project(tmp_path: Path, kafka: Kafka, unique_name: UniqueName) -> Project:
-    names = [unique_name(part)[:100] for part in ("c", "in", "out")]
-    return _project(tmp_path, kafka.bootstrap_servers, *names)
-
-
-@pytest.fixture
-def made(project: Project) -> Project:
-    ended = project.run("topics", "--create", "--input", "--partitions", "2")
-    assert ended.code == 0, ended.err
-    return project
 
 
 def test_topics_are_shown_made_and_then_right(project: Project) -> None:
@@ -180,7 +88,7 @@ def test_options_that_mean_nothing_alone_are_refused(project: Project) -> None:
 
 @pytest.mark.parametrize("arguments", [("topics",), ("submit", "--url", URL), ("results",)])
 def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    project = _project(tmp_path, "127.0.0.1:1", "c", "in", "out")
+    project = project_in(tmp_path, "127.0.0.1:1", "c", "in", "out")
     begun = time.monotonic()
     ended = project.run(*arguments)
     assert time.monotonic() - begun < 14
@@ -388,7 +296,7 @@ def test_results_without_topics_name_them(project: Project) -> None:
     assert f"The topic {project.prefix}.processed does not exist" in ended.err
 
 
-@pytest.mark.parametrize("command", ["topics", "submit", "results", "try"])
+@pytest.mark.parametrize("command", ["topics", "submit", "results", "try", "inflight", "explain", "parked"])
 def test_help_has_an_example(project: Project, command: str) -> None:
     ended = project.run(command, "--help")
     assert ended.code == 0

@@ -27,6 +27,10 @@ TAIL_PATIENCE_SECONDS = 3.0
 _NOT_YET = frozenset({"_TIMED_OUT", "_WAIT_COORD", "UNSTABLE_OFFSET_COMMIT"})
 
 
+class HeldBack(TimeoutError):  # noqa: N818 - it names what happened
+    """An open transaction stands in the way of what was asked for; everything before it was read."""
+
+
 class JournalReader:
     """Asks for stable offsets and reads journal partitions."""
 
@@ -86,7 +90,8 @@ class JournalReader:
             patience: seconds that an open transaction may stand in the way, from when the broker says so.
 
         Raises:
-            TimeoutError: it stands in the way for longer than that, or no broker says anything for 10 s.
+            HeldBack: it stands in the way for longer than that.
+            TimeoutError: no broker says anything for 10 s.
             ConnectorError: a partition is gone, may not be read, or has no leader.
         """
         wanted = {partition: end for partition, end in ends.items() if end > 0}
@@ -141,7 +146,7 @@ class JournalReader:
                     events, since = reader.events, time.monotonic()
                 elif reader.is_held_back(ends):
                     if waited > patience:
-                        raise TimeoutError(f"an open transaction holds back {_names(ends)}")
+                        raise HeldBack(f"an open transaction holds back {_names(ends)}")
                 elif waited > max(patience, SILENCE_SECONDS):
                     raise TimeoutError(f"no broker says anything about {_names(ends)}")
                 yield from (record for record in records if record.offset < ends[record.partition])

@@ -1,0 +1,59 @@
+"""`inflight`, `explain` and `parked` called wrongly, as processes; there is no broker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SETTINGS = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run(
+        [sys.executable, "-m", "connector", *arguments],
+        cwd=folder,
+        env={**os.environ, **SETTINGS},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    return ended
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("inflight", "--state", "strated"), "did you mean started?"),
+        (("inflight", "--state", "gone"), "intent, ready, started, review, parked"),
+        (("inflight", "--limit", "0"), "--limit"),
+        (("explain",), "Give either WHAT"),
+        (("explain", "exr_1", "--key", "k"), "Give either WHAT"),
+        (("explain", "a/b"), "topic/partition/offset"),
+    ],
+)
+def test_wrong_use_is_a_sentence_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    ended = run(tmp_path, *arguments)
+    assert ended.returncode == 2
+    assert words in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_what_is_wrong_beside_the_api_is_told(tmp_path: Path) -> None:
+    (tmp_path / "connector.yaml").write_text("name: c\nextend: {api_key_file: absent}\nstart: {settle: 1s}\n")
+    ended = run(tmp_path, "inflight")
+    assert ended.returncode == 2
+    assert "start.settle" in ended.stderr
+    assert "extend.api_key_file" in ended.stderr
+
+
+def test_without_a_key_the_broker_is_asked_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "connector.yaml").write_text("name: c\nextend: {api_key_file: absent}\n")
+    ended = run(tmp_path, "inflight")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("No broker of kafka.bootstrap_servers (127.0.0.1:1) answered in time")
