@@ -18,6 +18,7 @@ from connector.core.errors import JournalError, TopicError
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec, Mark, mark_key
 from connector.core.record import Partition, Record
+from connector.core.tag import Tag
 from connector.core.topics import companion_partition, journal_topic
 from connector.schema_files import load_schema
 
@@ -92,19 +93,16 @@ class JournalLook:
         """Everything that is open now."""
         return self._decoded(self._folded(self.records()))
 
-    def open_document(self, key: bytes, number: int) -> Entry | None:
+    def open_document(self, tag: Tag) -> Entry | None:
         """One document, or None when it is not open.
-
-        Args:
-            key: its tag.
-            number: its input partition.
 
         Raises:
             JournalError: its record is damaged, or of a newer version.
         """
-        value = self._folded(record for record in self.records([number]) if record.key == key).get(key)
-        tag = self.codec.tag_of(key)
-        return None if value is None or tag is None else self.codec.entry(tag, value)
+        key = str(tag).encode()
+        known = self.codec.tag_of(key)
+        value = self._folded(record for record in self.records([tag.partition.number]) if record.key == key).get(key)
+        return None if value is None or known is None else self.codec.entry(known, value)
 
     def mark(self, partition: Partition) -> Mark | None:
         """How far an input partition is accounted for, or None when nothing was ever accepted from it.

@@ -106,9 +106,14 @@ def by_text(text: str) -> Sought:
     if (match := _PLACE.fullmatch(text)) is not None:
         place = Place(Partition(match["topic"], int(match["partition"])), int(match["offset"]))
         return Sought(f"the record {place}", place)
-    if _RUN_ID.fullmatch(text):
+    if is_run_id(text):
         return Sought(f"the run {text}", run_id=text)
     raise ValueError(f"is not {FORMS}")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text can be the id of a run."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def tag_of_result(fields: Mapping[str, object]) -> Tag | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+TAG = "c/in/0/1#aaaaaaaaaaaaaaaaaaaaaa"
 SETTINGS = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
 
 
@@ -36,6 +37,15 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("explain",), "Give either WHAT"),
         (("explain", "exr_1", "--key", "k"), "Give either WHAT"),
         (("explain", "a/b"), "topic/partition/offset"),
+        (("parked", "adop"), "did you mean adopt?"),
+        (("parked", "list", TAG), "list takes no TAG"),
+        (("parked", "adopt", TAG), "adopt needs one"),
+        (("parked", "adopt", TAG, "not a run"), "not the id of a run"),
+        (("parked", "adopt", "c/in/0/1", "exr_1"), "TAG is not a tag"),
+        (("parked", "drop", TAG, "exr_1"), "RUN_ID goes with adopt"),
+        (("parked", "drop"), "TAG is not a tag"),
+        (("parked", "drop", TAG, "--accept-cost"), "--accept-cost goes with start"),
+        (("parked", "start", TAG), "may pay for a second one"),
     ],
 )
 def test_wrong_use_is_a_sentence_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:

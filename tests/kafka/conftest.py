@@ -8,6 +8,7 @@ import pytest
 
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
+from tests.kafka.journal_writer import JournalWriter
 from tests.kafka.project import Project, project_in
 
 
@@ -22,3 +23,9 @@ def made(project: Project) -> Project:
     ended = project.run("topics", "--create", "--input", "--partitions", "2")
     assert ended.code == 0, ended.err
     return project
+
+
+@pytest.fixture
+def journal(made: Project) -> JournalWriter:
+    """Writes what a worker of this project would have written."""
+    return JournalWriter(made)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from confluent_kafka import Producer
 
@@ -87,6 +87,6 @@ def parked(entry: Entry, nonce: str = "nonce-1", reason: str = "NO_ANSWER") -> E
     return entry.intend(nonce).park(reason)
 
 
-def at(entry: Entry, accepted_ms: int) -> Entry:
-    """The same, accepted at another time."""
-    return replace(entry, accepted_ms=accepted_ms)
+def ago(minutes: float) -> int:
+    """Milliseconds since the epoch, so many minutes before now."""
+    return int((time.time() - minutes * 60) * 1000)

@@ -1,9 +1,8 @@
-"""`inflight`, `explain` and `parked` as processes on a real broker, which hold what a worker would have written."""
+"""`inflight` and `explain` as processes on a real broker, which holds what a worker would have written."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -21,21 +20,11 @@ from connector.core.result import result_record
 from connector.core.run import Run
 from connector.core.topics import journal_topic
 from connector.schema_files import load_schema
-from tests.kafka.journal_writer import JournalWriter, parked
+from tests.kafka.journal_writer import JournalWriter, ago, parked
 from tests.kafka.project import Project
 
 RESULTS = Codec(load_schema("run_result"))
 NOWHERE = {"EXTEND_BASE_URL": "http://127.0.0.1:1"}
-MINUTE_MS = 60_000
-
-
-@pytest.fixture
-def journal(made: Project) -> JournalWriter:
-    return JournalWriter(made)
-
-
-def ago(minutes: float) -> int:
-    return int(time.time() * 1000 - minutes * MINUTE_MS)
 
 
 def result_of(project: Project, entry: Entry, run: Run) -> OutRecord:
@@ -264,22 +253,3 @@ def test_the_api_is_asked_once_where_there_is_a_key(
     assert sorted(line["source"] for line in keyless.lines) == ["journal"] * 4 + ["result"]
     assert "no usable key" in keyless.err
     assert len(asked) == 1
-
-
-# parked
-
-
-def test_parked_documents_are_listed_with_what_was_tried(made: Project, journal: JournalWriter) -> None:
-    first = parked(journal.entry(1, accepted_ms=ago(90)))
-    second = parked(parked(journal.entry(2, accepted_ms=ago(60))).repeat("NO_ANSWER"), reason="HTTP_500")
-    journal.commit(second, first, journal.entry(3))
-    ended = made.run("parked", "--json")
-    assert (ended.code, ended.err) == (0, "")
-    assert [line["tag"] for line in ended.lines] == [str(first.tag), str(second.tag)]
-    assert [line["tried"] for line in ended.lines] == [
-        "one start; the last was unclear (NO_ANSWER) and no run was found",
-        "2 starts, 1 of them given up and started again; the last was unclear (HTTP_500) and no run was found",
-    ]
-    table = made.run("parked")
-    assert str(first.tag) in table.out
-    assert "1h 30m" in table.out
