@@ -103,6 +103,9 @@ class Parts:
     finder: Finder
     follower: Follower
     pipeline: Pipeline
+    holdings: Holdings
+    gate: StartGate
+    guards: RouteGuards
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +274,7 @@ def assemble(around: Surroundings) -> Parts:
         clock=clock,
         metrics=metrics,
     )
-    return Parts(client, kafka, restorer, signals, clarifier, finder, follower, pipeline)
+    return Parts(client, kafka, restorer, signals, clarifier, finder, follower, pipeline, holdings, gate, guards)
 
 
 def _open_client(around: Surroundings) -> ExtendClient:

@@ -19,6 +19,7 @@ from connector.clock import Clock
 from connector.config import Config
 from connector.journal.watchdog import watch
 from connector.logs import logger, register_secret
+from connector.status import Sources, status_of
 from connector.stop_points import StopPoint, nowhere
 
 DRAIN_MARGIN_SECONDS = 1.0
@@ -100,6 +101,7 @@ class Worker:
         """
         config = self._around.config
         parts = assemble(self._around)
+        began = self._around.clock.monotonic()
         loop = asyncio.get_running_loop()
 
         def post(call: Callable[[], None]) -> None:
@@ -111,6 +113,7 @@ class Worker:
                 render=self._around.metrics.render,
                 live=lambda: self._live(parts),
                 ready=lambda: self._ready(parts),
+                status=lambda: status_of(config.name, self._sources(parts, began), self._around.clock),
             ),
             config.admin.host,
             config.admin.port,
@@ -250,6 +253,17 @@ class Worker:
             register_secret(key)
             parts.pipeline.key_changed()
             logger.info("api_key_changed")
+
+    def _sources(self, parts: Parts, began: float) -> Sources:
+        return Sources(
+            began=began,
+            kafka=parts.kafka,
+            restorer=parts.restorer,
+            holdings=parts.holdings,
+            gate=parts.gate,
+            guards=parts.guards,
+            wrong=lambda: [*self._live(parts), *self._ready(parts)],
+        )
 
     def _live(self, parts: Parts) -> Iterator[str]:
         silent = self._around.clock.monotonic() - parts.kafka.last_beat

@@ -1,6 +1,6 @@
-"""The admin server: ``/metrics``, ``/livez`` and ``/readyz``, in the event loop that runs already.
+"""The admin server: ``/metrics``, ``/livez``, ``/readyz``, ``/status`` and ``/status.json``, in the running event loop.
 
-Probes are cheap and ask nobody: the worker hands in two callables that say what is wrong, if anything.
+Probes are cheap and ask nobody: the worker hands in callables that say what is wrong, if anything, and how it stands.
 Nothing else is served. Who can reach the port can read the metrics, so it belongs inside the cluster.
 """
 
@@ -9,25 +9,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Protocol, Self
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from connector.adapters.status_page import page_of
 from connector.core.errors import ConnectorError
 from connector.logs import logger
 
 Reasons = Callable[[], Iterable[str]]
 """Says what is wrong, one sentence each; nothing when all is well."""
 
+Status = Callable[[], Mapping[str, object]]
+"""Says how the worker stands: what JSON can hold, without document content and secrets."""
+
 STOP_SECONDS = 1
 """How long open requests may still take when the server stops."""
+
+
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Render(Protocol):
@@ -38,13 +49,14 @@ class Render(Protocol):
         ...
 
 
-def admin_app(*, render: Render, live: Reasons, ready: Reasons) -> Starlette:
-    """The three pages as an application.
+def admin_app(*, render: Render, live: Reasons, ready: Reasons, status: Status) -> Starlette:
+    """The pages as an application.
 
     Args:
         render: the metrics.
         live: why this process should be restarted.
         ready: why this process is not doing its work yet.
+        status: how it stands.
     """
 
     async def metrics(request: Request) -> Response:
@@ -57,8 +69,21 @@ def admin_app(*, render: Render, live: Reasons, ready: Reasons) -> Starlette:
     async def readyz(_: Request) -> Response:
         return _probe("readyz", ready)
 
+    async def status_json(_: Request) -> Response:
+        return _status(status, JSONResponse)
+
+    async def status_page(_: Request) -> Response:
+        return _status(status, lambda found, headers: HTMLResponse(page_of(found), headers=headers))
+
+    pages = {
+        "/metrics": metrics,
+        "/livez": livez,
+        "/readyz": readyz,
+        "/status": status_page,
+        "/status.json": status_json,
+    }
     app = Starlette(
-        routes=[Route("/metrics", metrics), Route("/livez", livez), Route("/readyz", readyz)],
+        routes=[Route(path, page) for path, page in pages.items()],
         exception_handlers={HTTPException: _empty},
     )
     app.router.redirect_slashes = False
@@ -74,6 +99,14 @@ def _probe(name: str, reasons: Reasons) -> Response:
     if not wrong:
         return PlainTextResponse("ok\n")
     return PlainTextResponse("".join(f"{reason}\n" for reason in wrong), status_code=503)
+
+
+def _status(status: Status, answer: Callable[..., Response]) -> Response:
+    try:
+        return answer(status(), headers=_HEADERS)
+    except Exception as error:  # noqa: BLE001 - as above; its text may hold anything
+        logger.warning("status_failed", exc_info=True)
+        return PlainTextResponse(f"The status itself failed: {type(error).__name__}.\n", status_code=503)
 
 
 async def _empty(_: Request, error: Exception) -> Response:

@@ -131,13 +131,13 @@ class Webhook(Section):
 
 
 class Admin(Section):
-    """Metrics and probes."""
+    """Metrics, probes and status."""
 
     host: Text = "0.0.0.0"  # noqa: S104 - in a pod, scrapes and probes come from outside
     """Address to listen on; `127.0.0.1` for this machine only."""
 
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
-    """Port of `/metrics`, `/livez` and `/readyz`; 0 takes a free one."""
+    """Port of `/metrics`, `/livez`, `/readyz`, `/status` and `/status.json`; 0 takes a free one."""
 
 
 class Log(Section):

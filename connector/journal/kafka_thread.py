@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from connector.adapters.kafka.member import Listener, Member, Polled
@@ -39,6 +40,27 @@ REPORT_SECONDS = 1.0
 MIN_POLL_SECONDS = 0.005
 MAX_POLL_SECONDS = 0.05
 """A poll cannot be woken by the event loop, so it waits about as long as a write may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What is known of one partition that is ours.
+
+    Attributes:
+        partition: which.
+        number: the number of its assignment.
+        phase: where the assignment is.
+        next_offset: the mark: the first offset that is not accounted for; None until it is known.
+        lag: records from there to the end of the log, or None.
+        stopped: why it is stopped, a code; or None.
+    """
+
+    partition: Partition
+    number: int
+    phase: Phase
+    next_offset: int | None
+    lag: int | None
+    stopped: str | None
 
 
 class KafkaThread(Listener):
@@ -89,6 +111,7 @@ class KafkaThread(Listener):
         self._drained: set[tuple[Partition, int]] = set()
         self._leaving: frozenset[Partition] = frozenset()
         self._alarms: dict[Partition, str] = {}
+        self._lags: dict[Partition, int] = {}
         self._restored_meanwhile: list[RestoreReport] = []
         self._unready_since: dict[Partition, float] = {}
         self._to_restore: list[tuple[Partition, int]] = []
@@ -163,6 +186,20 @@ class KafkaThread(Listener):
     def restoring(self) -> int:
         """Partitions whose journal is being read."""
         return sum(a.phase is Phase.RESTORING for a in list(self._owned.values()))
+
+    def owned(self) -> list[Owned]:
+        """What is ours now, in order."""
+        return [
+            Owned(
+                partition,
+                assignment.number,
+                assignment.phase,
+                assignment.next_offset if assignment.next_offset >= 0 else None,
+                self._lags.get(partition),
+                self._alarms.get(partition),
+            )
+            for partition, assignment in sorted(self._owned.copy().items())
+        ]
 
     # ---- the thread ------------------------------------------------------------------------------------------
 
@@ -395,6 +432,7 @@ class KafkaThread(Listener):
         logger.error("partition_stopped", partition=str(partition), reason=reason, message=message)
 
     def _forget_figures(self, partition: Partition) -> None:
+        self._lags.pop(partition, None)
         self._metrics.consumer_lag_records.remove(**_labels(partition))
         self._forget_alarm(partition)
 
@@ -423,6 +461,7 @@ class KafkaThread(Listener):
             end = member.log_end(partition)
             if end is not None and assignment.next_offset >= 0:
                 lag = max(0, end - assignment.next_offset)
+                self._lags[partition] = lag
                 self._metrics.consumer_lag_records.labels(**_labels(partition)).set(lag)
 
 

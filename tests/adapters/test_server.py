@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import httpx
 import pytest
@@ -19,13 +19,19 @@ def no_reasons() -> Iterable[str]:
     return ()
 
 
+def no_status() -> Mapping[str, object]:
+    return {}
+
+
 def serve(
     metrics: Metrics | None = None,
     live: Callable[[], Iterable[str]] = no_reasons,
     ready: Callable[[], Iterable[str]] = no_reasons,
+    status: Callable[[], Mapping[str, object]] = no_status,
     port: int = 0,
 ) -> Server:
-    return Server(admin_app(render=(metrics or Metrics()).render, live=live, ready=ready), "127.0.0.1", port)
+    app = admin_app(render=(metrics or Metrics()).render, live=live, ready=ready, status=status)
+    return Server(app, "127.0.0.1", port)
 
 
 async def ask(server: Server, path: str, method: str = "GET", **headers: str) -> httpx.Response:
@@ -78,7 +84,60 @@ async def test_a_check_that_breaks_is_a_reason() -> None:
     assert answer.text == "The check itself failed: RuntimeError.\n"
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/status", "/webhooks/extend", "/livez/x", "/docs"])
+STATUS = {
+    "name": "invoices",
+    "uptime_seconds": 12.5,
+    "kafka_answered_seconds_ago": None,
+    "not_ready": ["<b>restoring</b> & waiting"],
+    "held_topics": [],
+    "partitions": [
+        {"topic": 'a"><script>alert(1)</script>', "lag": 7},
+        {"topic": "documents", "lag": None},
+    ],
+}
+
+
+async def test_the_status_is_json_and_never_kept() -> None:
+    now = dict(STATUS)
+    async with serve(status=lambda: now) as server:
+        first = await ask(server, "/status.json")
+        now["uptime_seconds"] = 13.0
+        second = await ask(server, "/status.json")
+    assert first.json() == STATUS
+    assert second.json()["uptime_seconds"] == 13.0
+    assert first.headers["content-type"] == "application/json"
+    assert first.headers["cache-control"] == "no-store"
+
+
+async def test_the_status_page_is_plain_and_escapes_everything() -> None:
+    async with serve(status=lambda: STATUS) as server:
+        page = await ask(server, "/status")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    assert "a&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert "&lt;b&gt;restoring&lt;/b&gt; &amp; waiting" in page.text
+    assert "<tr><th>topic</th><th>lag</th></tr>" in page.text
+    assert "<td>documents</td><td>-</td>" in page.text
+    assert "<h2>held topics</h2><p>none</p>" in page.text
+    assert "<td>uptime seconds</td><td>12.5</td>" in page.text
+    assert "http" not in page.text  # nothing is fetched from anywhere
+
+
+async def test_a_status_that_breaks_says_nothing_of_why_and_leaves_the_probes_alone() -> None:
+    def broken() -> Mapping[str, object]:
+        raise RuntimeError("sk_canary")
+
+    async with serve(status=broken) as server:
+        answer = await ask(server, "/status")
+        assert (await ask(server, "/livez")).status_code == 200
+    assert answer.status_code == 503
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics/", "/status/", "/status.html", "/webhooks/extend", "/livez/x", "/docs"]
+)
 async def test_nothing_else_is_served(path: str) -> None:
     async with serve() as server:
         answer = await ask(server, path)
@@ -106,7 +165,8 @@ async def test_a_taken_port_is_an_error_with_the_way_out() -> None:
 
 
 async def test_an_address_that_is_not_ours_is_an_error_too() -> None:
-    server = Server(admin_app(render=Metrics().render, live=no_reasons, ready=no_reasons), "192.0.2.1", 0)
+    app = admin_app(render=Metrics().render, live=no_reasons, ready=no_reasons, status=no_status)
+    server = Server(app, "192.0.2.1", 0)
     with pytest.raises(ConnectorError, match=r"cannot listen on 192\.0\.2\.1"):
         await server.start()
 

@@ -6,8 +6,9 @@ import pytest
 
 from connector.adapters.kafka.member import Polled
 from connector.adapters.kafka.transactions import End, Ended
+from connector.core.commit import Phase
 from connector.core.record import Partition, Record
-from connector.journal.kafka_thread import REVOKE_SECONDS
+from connector.journal.kafka_thread import REPORT_SECONDS, REVOKE_SECONDS
 from tests.journal.thread_world import P0, P1, ThreadWorld
 
 FENCED = Ended(End.ABORTED, "ILLEGAL_GENERATION", fenced=True)
@@ -539,3 +540,21 @@ def test_the_lag_counts_from_what_is_committed(w: ThreadWorld) -> None:
     w.own(P0)
     w.turn(after=2.0)
     assert w.sample("consumer_lag_records", topic="documents", partition="0") == 5
+
+
+def test_what_is_owned_is_told_with_phase_mark_lag_and_why_it_stopped(w: ThreadWorld) -> None:
+    w.member.polls.append(lambda: w.thread.on_assigned([P1, P0]))
+    w.turn()
+    first, second = w.thread.owned()
+    assert (first.partition, first.phase, first.next_offset, first.lag) == (P0, Phase.RESTORING, None, None)
+    assert second.partition == P1
+    w.report(P0, offset=4)
+    w.report_failed(P1)
+    w.turn(2, after=REPORT_SECONDS)
+    first, second = w.thread.owned()
+    assert (first.phase, first.next_offset, first.lag, first.stopped) == (Phase.LIVE, 4, 6, None)
+    assert (second.phase, second.next_offset, second.lag) == (Phase.STOPPED, None, None)
+    assert second.stopped == "journal_unreadable"
+    w.member.polls.append(lambda: w.thread.on_lost([P0, P1]))
+    w.turn()
+    assert w.thread.owned() == []
