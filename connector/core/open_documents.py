@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from connector.core.entry import Entry, State
+from connector.core.lookup import NOT_FOUND, NOT_SEARCHABLE
 
 PUBLIC_API = "https://api.extend.ai"
 _DASHBOARD = "https://dashboard.extend.ai"
 _PAGES = {"extract": "runs", "classify": "runs", "split": "runs", "workflow": "workflows"}
 """Run types that have a page, and where; as the ``dashboardUrl`` of their runs shows it."""
+
+_REASONS = {
+    NOT_FOUND: "the last was unclear, and no run with its tag was found",
+    NOT_SEARCHABLE: "the last was unclear, and its run cannot be looked for: an edit run of a file_id shows no tag",
+}
 
 
 def oldest_first(
@@ -65,4 +71,5 @@ def what_was_tried(parked: Entry) -> str:
     """What the connector did for a parked document before it left it to a person."""
     starts = "one start" if parked.attempts == 1 else f"{parked.attempts} starts"
     given_up = f", {parked.repeats} of them given up and started again" if parked.repeats else ""
-    return f"{starts}{given_up}; the last was unclear ({parked.reason or 'reason unknown'}) and no run was found"
+    reason = _REASONS.get(parked.reason or "", f"the last was unclear ({parked.reason or 'reason unknown'})")
+    return f"{starts}{given_up}; {reason}"

@@ -48,7 +48,8 @@ def test_a_run_has_its_page_only_where_that_is_known() -> None:
 
 
 def test_what_was_tried_counts_the_starts() -> None:
-    once = entry_of().intend("a").park("NO_ANSWER")
-    assert what_was_tried(once) == "one start; the last was unclear (NO_ANSWER) and no run was found"
-    twice = once.repeat("NO_ANSWER").intend("b").park("HTTP_500")
-    assert what_was_tried(twice).startswith("2 starts, 1 of them given up and started again; the last was unclear")
+    once = entry_of().intend("a").park("NOT_FOUND")
+    assert what_was_tried(once) == "one start; the last was unclear, and no run with its tag was found"
+    twice = once.repeat("NOT_FOUND").intend("b").park("HTTP_500")
+    assert what_was_tried(twice) == "2 starts, 1 of them given up and started again; the last was unclear (HTTP_500)"
+    assert "cannot be looked for" in what_was_tried(entry_of().intend("a").park("NOT_SEARCHABLE"))

@@ -27,15 +27,15 @@ from tests.kafka.project import Project
 
 
 def test_parked_documents_are_listed_with_what_was_tried(made: Project, journal: JournalWriter) -> None:
-    first = parked(journal.entry(1, accepted_ms=ago(90)))
+    first = parked(journal.entry(1, accepted_ms=ago(90)), reason="NOT_FOUND")
     second = parked(parked(journal.entry(2, accepted_ms=ago(60))).repeat("NO_ANSWER"), reason="HTTP_500")
     journal.commit(second, first, journal.entry(3))
     ended = made.run("parked", "--json")
     assert (ended.code, ended.err) == (0, "")
     assert [line["tag"] for line in ended.lines] == [str(first.tag), str(second.tag)]
     assert [line["tried"] for line in ended.lines] == [
-        "one start; the last was unclear (NO_ANSWER) and no run was found",
-        "2 starts, 1 of them given up and started again; the last was unclear (HTTP_500) and no run was found",
+        "one start; the last was unclear, and no run with its tag was found",
+        "2 starts, 1 of them given up and started again; the last was unclear (HTTP_500)",
     ]
     table = made.run("parked")
     assert str(first.tag) in table.out
