@@ -70,8 +70,10 @@ async def test_an_outage_leaves_a_few_unclear_and_all_others_resume(scene: Scene
         assert worker.metric("parked_documents") == len(history.open_entries)
         assert worker.metric("starts_stopped", reason="breaker") == 0
 
-    assert during.results == ()
-    assert sum(entry.state in ("intent", "parked") for entry in during.open_entries) <= BOUND
+    # What was created is found by its tag while creates still fail; nothing else has come out.
+    unclear = sum(entry.state in ("intent", "parked") for entry in during.open_entries)
+    assert len(during.results) + unclear <= BOUND
+    assert stage == "after" or during.results == ()
     _check_outage(scene, history, names, created=stage == "after", most=BOUND)
 
 
