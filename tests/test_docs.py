@@ -224,3 +224,13 @@ def test_no_page_speaks_of_a_document_that_is_not_in_the_repository() -> None:
     files = [*PAGES, *(path for name in ("connector", "tests") for path in (ROOT / name).rglob("*.py"))]
     pattern = re.compile(r"\b[Dd]esign (?:\d|sketches|section)|\bdesign[.]md")
     assert [os.fspath(path) for path in files if pattern.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_tests_that_the_page_about_reliability_names_exist() -> None:
+    rows = first_cells(section(text_of("docs", "reliability.md"), "## Faults, and the test that covers each"))
+    assert len(rows) > 30
+    for fault, _, where in rows:
+        file, *names = re.findall(r"`([^`]+)`", where)
+        source = text_of("tests", file)
+        for name in names:
+            assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE), f"{fault}: {file} has no {name}"
