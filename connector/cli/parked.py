@@ -44,9 +44,9 @@ _COMMAND_BYTES = 1_000_000
 
 
 def parked(
-    action: Annotated[str, typer.Argument(help=f"{', '.join(_ACTIONS)}.", metavar="[ACTION]")] = _LIST,
-    tag: Annotated[str | None, typer.Argument(help="The document; for all but list.", metavar="[TAG]")] = None,
-    run_id: Annotated[str | None, typer.Argument(help="Its run; for adopt.", metavar="[RUN_ID]")] = None,
+    action: Annotated[str, typer.Argument(help=f"{', '.join(_ACTIONS)}.", metavar="ACTION")] = _LIST,
+    tag: Annotated[str | None, typer.Argument(help="The document; for all but list.", metavar="TAG")] = None,
+    run_id: Annotated[str | None, typer.Argument(help="Its run; for adopt.", metavar="RUN_ID")] = None,
     *,
     accept_cost: Annotated[
         bool,
