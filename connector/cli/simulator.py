@@ -48,6 +48,10 @@ def simulator(  # noqa: PLR0917 - typer reads options from the parameters; nobod
         Path | None,
         typer.Option(help="Append one JSON line per created run to this file, before the run's answer."),
     ] = None,
+    withheld: Annotated[
+        Path | None,
+        typer.Option(help="Append one JSON line per create that a fault kept from creating a run, or delayed."),
+    ] = None,
     median: Annotated[
         float,
         typer.Option(help="Seconds that half of the runs take at most.", min=0, rich_help_panel=_RUNS),
@@ -139,6 +143,7 @@ def simulator(  # noqa: PLR0917 - typer reads options from the parameters; nobod
         lifetimes=lifetimes,
         rules=_rules(fault or ()),
         ledger=ledger,
+        withheld=withheld,
     )
     try:
         asyncio.run(_serve(host, port, settings))

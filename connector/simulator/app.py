@@ -78,6 +78,7 @@ class SimulatorApp:
             await self._refuse(request, refusal, request_id, delivery)
             return
         if rule is not None and not rule.carried_out:
+            self._engine.withhold(operation, request)
             answer: Answer | None = self._spoilt(rule, operation, request, request_id)
         elif operation.action == "sync":
             answer = await self._sync(operation, request, request_id, delivery)

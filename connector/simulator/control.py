@@ -20,8 +20,8 @@ _PDF = (
 def control(engine: Engine, request: Request) -> Answer:
     """Answer a request for the simulator itself.
 
-    ``GET ledger`` (JSON lines), ``GET statistics``, ``GET``, ``POST`` and ``DELETE faults``, ``GET outputs/<run>`` and
-    ``GET files/<file>.pdf`` (the links in run objects).
+    ``GET ledger`` and ``GET withheld`` (JSON lines), ``GET statistics``, ``GET``, ``POST`` and ``DELETE faults``,
+    ``GET outputs/<run>`` and ``GET files/<file>.pdf`` (the links in run objects).
 
     Raises:
         Refusal: 400 or 404.
@@ -30,6 +30,8 @@ def control(engine: Engine, request: Request) -> Answer:
     match request.method, parts:
         case "GET", ["ledger"]:
             return Answer(200, engine.ledger.lines(), content_type="application/x-ndjson")
+        case "GET", ["withheld"]:
+            return Answer(200, engine.withheld.lines(), content_type="application/x-ndjson")
         case "GET", ["statistics"]:
             return Answer(200, msgspec.json.encode(engine.report()))
         case "GET", ["faults"]:
@@ -49,7 +51,7 @@ def control(engine: Engine, request: Request) -> Answer:
         case "GET", ["files", _]:
             return Answer(200, _PDF, content_type="application/pdf")
         case _:
-            raise not_found("The simulator has ledger, statistics and faults.")
+            raise not_found("The simulator has ledger, withheld, statistics and faults.")
 
 
 def _faults(engine: Engine) -> Answer:

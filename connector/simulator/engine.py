@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -11,8 +12,9 @@ import msgspec
 
 from connector.clock import Clock
 from connector.core.run_types import RUN_TYPES, RunType
+from connector.simulator.documents import name_of
 from connector.simulator.faults import Faults, Question
-from connector.simulator.ledger import Ledger
+from connector.simulator.ledger import Ledger, Withheld
 from connector.simulator.limits import Category, Limiter
 from connector.simulator.objects import full_object
 from connector.simulator.pages import page, parse_query
@@ -85,13 +87,15 @@ class Engine:
         self.store = Store(settings.lifetimes, settings.seed)
         self.statistics = Statistics()
         self.ledger = Ledger(settings.ledger)
+        self.withheld = Withheld(settings.withheld)
         self.faults = Faults(Random(f"{settings.seed}/faults"))  # noqa: S311 - repeatable faults, no secret
         self.faults.install(settings.rules, clock.monotonic())
         self._limiter = Limiter(settings.limits)
 
     def close(self) -> None:
-        """Close the ledger's file."""
+        """Close the books' files."""
         self.ledger.close()
+        self.withheld.close()
 
     def operation(self, request: Request) -> Operation:
         """What the request asks for.
@@ -183,6 +187,17 @@ class Engine:
         run = self.store.create(operation.run_type, request.body, body, self.clock.wall_ms())
         self.ledger.write(run)
         return run
+
+    def withhold(self, operation: Operation, request: Request) -> None:
+        """Note a create that a fault keeps from creating a run, or from creating it at once. Other requests are not.
+
+        A body that would have been refused anyway is not noted.
+        """
+        if operation.action != "create":
+            return
+        with contextlib.suppress(Refusal):
+            body = validate_create(operation.run_type, request.body)
+            self.withheld.write(operation.run_type.name, body, name_of(body), self.clock.wall_ms())
 
     def show(self, run: SimulatedRun, request: Request) -> bytes:
         """The run's JSON.

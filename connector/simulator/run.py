@@ -88,12 +88,17 @@ class SimulatedRun:
         return body
 
     def tag(self) -> str | None:
-        """The tag of the connector's record: from the metadata, else the part of the file name that stands for it."""
-        metadata = self.request().get("metadata", {})
-        ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
-        tag = ours.get("tag") if isinstance(ours, Mapping) else None
-        if isinstance(tag, str):
-            return tag
-        stem = self.file_name.rsplit(".", 1)[0]
-        _, found, rest = stem.rpartition("~k")
-        return f"~k{rest}" if found else None
+        """The tag of the connector's record; see ``tag_in``."""
+        return tag_in(self.request(), self.file_name)
+
+
+def tag_in(body: Mapping[str, Any], file_name: str) -> str | None:
+    """The tag in a create body: from the metadata, else the part of the file name that stands for it."""
+    metadata = body.get("metadata", {})
+    ours = metadata.get(METADATA_KEY) if isinstance(metadata, Mapping) else None
+    tag = ours.get("tag") if isinstance(ours, Mapping) else None
+    if isinstance(tag, str):
+        return tag
+    stem = file_name.rsplit(".", 1)[0]
+    _, found, rest = stem.rpartition("~k")
+    return f"~k{rest}" if found else None

@@ -89,6 +89,7 @@ class Settings:
         lifetimes: how long runs take and how they end.
         rules: faults that are on from the start.
         ledger: file that gets one JSON line per created run, or None.
+        withheld: file that gets one JSON line per create that a fault withheld, or None.
     """
 
     seed: int = 0
@@ -96,3 +97,4 @@ class Settings:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     rules: tuple[Rule, ...] = ()
     ledger: Path | None = None
+    withheld: Path | None = None

@@ -102,6 +102,25 @@ async def test_the_ledger_file_has_the_line_before_the_answer_is_there(start: St
     assert entry["run_type"] == "extract"
 
 
+async def test_a_create_that_a_fault_withholds_is_in_a_book_of_its_own(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "withheld.jsonl"
+    late = Rule(kind="late", action="create", nth=1, seconds=0)
+    rules = (late, Rule(kind="error", action="create", nth=1), Rule(kind="error", method="GET"))
+    simulator = await start(Settings(withheld=path, rules=rules))
+    tag = "a/b/0/1#" + "a" * 22
+    tagged = {**BODY, "metadata": {"kafka_connector": {"tag": tag}}}
+    async with httpx.AsyncClient(base_url=simulator.base_url, headers=HEADERS) as http:
+        codes = [(await http.post("/extract_runs", json=tagged)).status_code for _ in range(3)]
+        assert (await http.post("/extract_runs", json={})).status_code == 400
+        assert (await http.get("/extract_runs")).status_code == 500
+        withheld = list(map(json.loads, path.read_text().splitlines()))
+        assert (await http.get("/_simulator/withheld")).text == path.read_text()
+        assert created(simulator) == 2
+    assert codes == [504, 500, 200]
+    assert [entry["tag"] for entry in withheld] == [tag] * 2
+    assert withheld[0].keys() == {"tag", "run_type", "time"}
+
+
 @pytest.mark.parametrize("stage", ["before", "after"])
 @pytest.mark.parametrize("kind", ["error", "reset", "hang", "html", "redirect", "throttle"])
 async def test_a_fault_leaves_a_run_or_not(
