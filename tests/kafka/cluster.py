@@ -59,6 +59,7 @@ class KafkaCluster:
         folder: Path | None = None,
         properties: Mapping[str, str] | None = None,
         ports: Sequence[Ports] | None = None,
+        behind: Sequence[int] = (),
     ) -> None:
         """A cluster that does not run yet.
 
@@ -67,11 +68,13 @@ class KafkaCluster:
             folder: where configuration and logs stay after the end (data is removed); by default a temporary folder.
             properties: broker properties that differ from the harness's own.
             ports: where each node listens; by default on ports that are free.
+            behind: ports of what stands between each node and its clients. The test itself goes past it.
         """
         self._count = nodes
         self._folder = folder or Path(tempfile.mkdtemp(prefix="kafka-"))
         self._properties = dict(properties or {})
         self._ports = ports
+        self._behind = behind
         self._nodes: tuple[Node, ...] = ()
         self._admin: AdminClient | None = None
 
@@ -171,7 +174,7 @@ class KafkaCluster:
         return int(metadata.topics[topic].partitions[partition].leader)
 
     def _start_once(self, folder: Path, jars: Path) -> None:
-        ports = self._ports or node_ports(self._count)
+        ports = self._ports or node_ports(self._count, self._behind)
         self._nodes = tuple(
             Node(number, ports, folder / f"node-{number}", jars, self._properties)
             for number in range(1, self._count + 1)

@@ -32,16 +32,33 @@ rootLogger.appenderRef.out.ref = out
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where one node listens."""
+    """Where one node listens.
+
+    Attributes:
+        client: for clients, and for other nodes while there is no ``direct``.
+        controller: for controllers.
+        direct: past whatever stands in front of ``client``; for other nodes and for the test itself.
+        advertised: where clients are told to come instead of ``client``: what stands in front of it.
+    """
 
     client: int
     controller: int
+    direct: int | None = None
+    advertised: int | None = None
 
 
-def node_ports(nodes: int) -> tuple[Ports, ...]:
-    """Ports for some nodes, free at this moment."""
-    numbers = free_ports(2 * nodes)
-    return tuple(Ports(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
+def node_ports(nodes: int, behind: Sequence[int] = ()) -> tuple[Ports, ...]:
+    """Ports for some nodes, free at this moment.
+
+    Args:
+        nodes: how many.
+        behind: for each node the port of what stands between it and its clients.
+    """
+    numbers = free_ports(3 * nodes)
+    if not behind:
+        return tuple(Ports(*pair) for pair in zip(numbers[:nodes], numbers[nodes : 2 * nodes], strict=True))
+    triples = zip(numbers[:nodes], numbers[nodes : 2 * nodes], numbers[2 * nodes :], behind, strict=True)
+    return tuple(Ports(*each) for each in triples)
 
 
 def properties_of(
@@ -66,15 +83,20 @@ def properties_of(
     else:
         addresses = (f"{each}@{HOST}:{port.controller}" for each, port in enumerate(ports, start=1))
         voters = {"controller.quorum.voters": ",".join(addresses)}
+    listeners = f"PLAINTEXT://{HOST}:{own.client},CONTROLLER://{HOST}:{own.controller}"
+    advertised = f"PLAINTEXT://{HOST}:{own.advertised or own.client}"
+    if own.direct is not None:
+        listeners += f",DIRECT://{HOST}:{own.direct}"
+        advertised += f",DIRECT://{HOST}:{own.direct}"
     return {
         "process.roles": "broker,controller",
         "node.id": str(number),
         **voters,
-        "listeners": f"PLAINTEXT://{HOST}:{own.client},CONTROLLER://{HOST}:{own.controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{own.client}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": listeners,
+        "advertised.listeners": advertised,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,DIRECT:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
-        "inter.broker.listener.name": "PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT" if own.direct is None else "DIRECT",
         "log.dirs": str(data),
         "num.partitions": "4",
         "auto.create.topics.enable": "false",
@@ -114,7 +136,9 @@ class Node:
             more: properties that differ from ours.
         """
         self.number = number
-        self.address = f"{HOST}:{ports[number - 1].client}"
+        own = ports[number - 1]
+        self.client_port = own.client
+        self.address = f"{HOST}:{own.direct or own.client}"
         self.data = folder / "data"
         self._configuration = folder / "server.properties"
         self._java = (str(JAVA), *_JAVA_OPTIONS, f"-Dlog4j2.configurationFile=file:{folder / 'log4j2.properties'}")

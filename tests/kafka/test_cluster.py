@@ -88,7 +88,7 @@ def test_a_port_that_somebody_took_meanwhile_costs_another_try(
         somebody.listen()
         taken = somebody.getsockname()[1]
         ports = iter([(Ports(taken, *free_ports(1)),), node_ports(1)])
-        monkeypatch.setattr("tests.kafka.cluster.node_ports", lambda _nodes: next(ports))
+        monkeypatch.setattr("tests.kafka.cluster.node_ports", lambda _nodes, _behind: next(ports))
 
         with KafkaCluster(1, folder=tmp_path) as cluster:
             assert str(taken) not in cluster.bootstrap_servers
