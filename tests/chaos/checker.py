@@ -21,13 +21,16 @@ vacuous         nothing happened that could have broken anything
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connector.core.entry import State
 from connector.core.record import Partition
 from connector.core.run_types import NEEDS_REVIEW, TIMED_OUT, topic_of
-from tests.chaos.history import Document, History, Joined, Result, join, timeline
+from tests.chaos.history import CreatedRun, Document, History, Joined, Result, join, timeline
+
+DEATHS = frozenset({"kill", "stop", "exit"})
+"""Kinds of fault after which a worker's open starts are somebody else's: killed, taken for dead, ended by itself."""
 
 _TIMELINES = 5
 _LINES = 40
@@ -39,12 +42,14 @@ class Rules:
 
     Attributes:
         prefix: the first part of the status topics' names.
-        parked_at_most: parked documents that its faults explain.
+        parked_at_most: parked documents that its faults explain; not looked at with ``settle_ms``.
         run_types: run types that must have been bought at least once.
         statuses: statuses that must be among the results.
         faults: fault kinds, and how often each must have hit open work.
         partitions: input partitions, each of which must have inputs.
         reviews: NEEDS_REVIEW is followed by another revision (``follow.reviews``).
+        settle_ms: unclear starts are looked up for so long, and adopted (``start.settle``); None: all are parked.
+        max_open: starts that one worker has open at once (``start.max_open``); only with ``settle_ms``.
     """
 
     prefix: str
@@ -54,6 +59,8 @@ class Rules:
     faults: Mapping[str, int] = field(default_factory=dict)
     partitions: frozenset[Partition] = frozenset()
     reviews: bool = True
+    settle_ms: int | None = None
+    max_open: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,7 @@ def check(history: History, rules: Rules) -> Verdict:
         violations += _offsets(document, history)
     violations += _strays(joined)
     violations += _marks(history)
-    violations += _parked(joined, rules)
+    violations += _parked(joined, history, rules)
     violations += _vacuity(history, rules)
     counts = {
         "inputs": len(history.inputs),
@@ -252,11 +259,41 @@ def _strays(joined: Joined) -> Iterator[Violation]:
         yield Violation("phantom", f"the journal holds {entry.tag}, which is no input")
 
 
-def _parked(joined: Joined, rules: Rules) -> Iterator[Violation]:
+def _parked(joined: Joined, history: History, rules: Rules) -> Iterator[Violation]:
     parked = [d for d in joined.documents if any(entry.state == State.PARKED for entry in d.entries)]
-    if len(parked) > rules.parked_at_most:
+    if rules.settle_ms is not None:
+        yield from _not_adopted(parked, history, rules.settle_ms, rules.max_open)
+    elif len(parked) > rules.parked_at_most:
         message = f"{len(parked)} documents are parked; the faults explain {rules.parked_at_most}"
         yield Violation("parked", message, parked[0])
+
+
+def _not_adopted(
+    parked: Sequence[Document],
+    history: History,
+    settle_ms: int,
+    max_open: int,
+) -> Iterator[Violation]:
+    """Parked is what the API never created, or created after the window. A sudden death may leave a little more.
+
+    Where a create came in and a fault withheld its run, nobody can do better. Where none came, its worker ended
+    between the intent and the POST: so many starts can be open in one worker. Where a run was created in time, its
+    worker died, and one run for each death may be such that no list shows it.
+    """
+    deaths = sum(fault.kind in DEATHS for fault in history.faults)
+    never_sent = [d for d in parked if not d.runs and not d.withheld]
+    if len(never_sent) > deaths * max_open:
+        message = f"{len(never_sent)} documents are parked that no POST ever came for; {deaths} workers died"
+        yield Violation("parked", message, never_sent[0])
+    in_time = [d for d in parked if any(not _created_late(run, d, settle_ms) for run in d.runs)]
+    kills = sum(fault.kind == "kill" for fault in history.faults)
+    if len(in_time) > kills:
+        message = f"{len(in_time)} documents are parked whose runs the API had in time; {kills} workers were killed"
+        yield Violation("parked", message, in_time[0])
+
+
+def _created_late(run: CreatedRun, document: Document, settle_ms: int) -> bool:
+    return any(run.at_ms - create.at_ms > settle_ms for create in document.withheld)
 
 
 def _vacuity(history: History, rules: Rules) -> Iterator[Violation]:

@@ -5,11 +5,14 @@ Nothing here comes from the connector's own logs or metrics: those are evidence 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from connector.core.record import Partition
 from connector.core.tag import Tag
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,19 @@ class CreatedRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A line of the simulator's book of creates that came in, and that a fault kept from creating a run, or delayed.
+
+    Attributes:
+        tag: as a run's.
+        at_ms: when the create came.
+    """
+
+    tag: str | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenEntry:
     """What the folded journal still holds about a document.
 
@@ -141,6 +157,7 @@ class History:
     Attributes:
         committed: the group's offsets at the end.
         marks: the next offsets that the journal's marks say at the end.
+        withheld: creates that came to nothing, or late.
     """
 
     inputs: tuple[Input, ...]
@@ -151,6 +168,7 @@ class History:
     committed: Mapping[Partition, int]
     marks: Mapping[Partition, int]
     faults: tuple[Fault, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
 
 
 @dataclass(slots=True)
@@ -161,6 +179,7 @@ class Document:
     results: list[Result] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     runs: list[CreatedRun] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
     entries: list[OpenEntry] = field(default_factory=list)
 
     @property
@@ -196,34 +215,34 @@ def join(history: History) -> Joined:
     by_tag = {document.tag: document for document in documents}
     by_tag |= {short_tag(document.input.tag): document for document in documents}
     by_position = {(d.input.tag.partition, d.input.tag.offset): d for d in documents}
-    stray_results, stray_letters, stray_runs, stray_entries = [], [], [], []
-    for result in history.results:
-        if (document := by_tag.get(result.tag)) is not None:
-            document.results.append(result)
-        else:
-            stray_results.append(result)
-    for letter in history.dead_letters:
-        if (document := by_position.get((letter.source, letter.source_offset))) is not None:
-            document.dead_letters.append(letter)
-        else:
-            stray_letters.append(letter)
-    for run in history.runs:
-        if (document := by_tag.get(run.tag or "")) is not None:
-            document.runs.append(run)
-        else:
-            stray_runs.append(run)
-    for entry in history.open_entries:
-        if (document := by_tag.get(str(entry.tag))) is not None:
-            document.entries.append(entry)
-        else:
-            stray_entries.append(entry)
+    _add_each(history.withheld, lambda create: by_tag.get(create.tag or ""), lambda document: document.withheld)
     return Joined(
         tuple(documents),
-        tuple(stray_results),
-        tuple(stray_letters),
-        tuple(stray_runs),
-        tuple(stray_entries),
+        _add_each(history.results, lambda result: by_tag.get(result.tag), lambda document: document.results),
+        _add_each(
+            history.dead_letters,
+            lambda letter: by_position.get((letter.source, letter.source_offset)),
+            lambda document: document.dead_letters,
+        ),
+        _add_each(history.runs, lambda run: by_tag.get(run.tag or ""), lambda document: document.runs),
+        _add_each(history.open_entries, lambda entry: by_tag.get(str(entry.tag)), lambda document: document.entries),
     )
+
+
+def _add_each(
+    events: Iterable[T],
+    document_of: Callable[[T], Document | None],
+    place: Callable[[Document], list[T]],
+) -> tuple[T, ...]:
+    """Put each event into its document; returns those that have none."""
+    strays = []
+    for event in events:
+        document = document_of(event)
+        if document is None:
+            strays.append(event)
+        else:
+            place(document).append(event)
+    return tuple(strays)
 
 
 def timeline(document: Document, faults: Iterable[Fault]) -> str:
@@ -231,6 +250,7 @@ def timeline(document: Document, faults: Iterable[Fault]) -> str:
     tag = document.input.tag
     events = [(document.input.at_ms, f"input {tag.partition}@{tag.offset} document {document.input.document_id}")]
     events += [(run.at_ms, f"run {run.run_id} created ({run.run_type})") for run in document.runs]
+    events += [(create.at_ms, "a create came in, and a fault withheld its run") for create in document.withheld]
     events += [
         (r.at_ms, f"result {r.topic} {r.place} revision {r.revision} {r.status} run {r.run_id}")
         for r in document.results

@@ -73,8 +73,13 @@ class Worker:
         self._stop_at = stop_at
         self.process = self._child()
 
-    def start(self) -> None:
-        """Start it; the log goes on where it ended."""
+    def start(self, stop_at: str | None = None) -> None:
+        """Start it; the log goes on where it ended.
+
+        Args:
+            stop_at: its stop-point for this life; by default what it was made with, for the first one.
+        """
+        self._stop_at = stop_at or self._stop_at
         self.process = self._child()
         self._stop_at = None
         self.process.start()
@@ -120,6 +125,7 @@ class Simulator:
     Attributes:
         base_url: where workers find it.
         ledger_path: what was bought, one JSON line each, written before the answer.
+        withheld_path: creates that its faults withheld, likewise.
         process: to kill, pause, resume and terminate it.
     """
 
@@ -134,7 +140,9 @@ class Simulator:
         (port,) = free_ports(1)
         self.base_url = f"http://{HOST}:{port}"
         self.ledger_path = folder / "ledger.jsonl"
-        line = (str(command), "simulator", "--port", str(port), "--ledger", str(self.ledger_path), *options)
+        self.withheld_path = folder / "withheld.jsonl"
+        books = ("--ledger", str(self.ledger_path), "--withheld", str(self.withheld_path))
+        line = (str(command), "simulator", "--port", str(port), *books, *options)
         self.process = ChildProcess("simulator", line, folder / "simulator.log", environment({}))
 
     def start(self, within: float = _READY_SECONDS) -> None:
@@ -150,6 +158,11 @@ class Simulator:
     def ledger(self) -> bytes:
         """The ledger so far."""
         return self.ledger_path.read_bytes() if self.ledger_path.exists() else b""
+
+    @property
+    def withheld(self) -> bytes:
+        """Its book of withheld creates so far."""
+        return self.withheld_path.read_bytes() if self.withheld_path.exists() else b""
 
     def statistics(self) -> dict[str, Any]:
         """What was asked of it.

@@ -21,7 +21,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 from connector.core.record import Headers, Partition
 from connector.core.run_types import dead_letter_topic, status_topics
 from connector.core.tag import Tag
-from tests.chaos.history import CreatedRun, DeadLetter, Fault, History, Input, OpenEntry, Result
+from tests.chaos.history import CreatedRun, DeadLetter, Fault, History, Input, OpenEntry, Result, Withheld
 
 ROOT = Path(__file__).parents[2]
 
@@ -219,9 +219,18 @@ def runs_in(ledger: bytes) -> tuple[CreatedRun, ...]:
     runs = []
     for line in ledger.splitlines():
         run = json.loads(line)
-        at = datetime.fromisoformat(run["time"])
-        runs.append(CreatedRun(run["run_id"], run["run_type"], run["tag"], int(at.timestamp() * 1000)))
+        runs.append(CreatedRun(run["run_id"], run["run_type"], run["tag"], _milliseconds(run["time"])))
     return tuple(runs)
+
+
+def withheld_in(book: bytes) -> tuple[Withheld, ...]:
+    """The lines of the simulator's book of creates that a fault withheld."""
+    creates = map(json.loads, book.splitlines())
+    return tuple(Withheld(create["tag"], _milliseconds(create["time"])) for create in creates)
+
+
+def _milliseconds(time_text: str) -> int:
+    return int(datetime.fromisoformat(time_text).timestamp() * 1000)
 
 
 def committed_offsets(bootstrap_servers: str, group: str, topics: Iterable[str]) -> dict[Partition, int]:
@@ -243,6 +252,7 @@ def read_history(
     prefix: str,
     inputs: Sequence[Input],
     ledger: bytes,
+    withheld: bytes = b"",
     faults: Sequence[Fault] = (),
 ) -> History:
     """Everything that a finished run has left behind.
@@ -253,6 +263,7 @@ def read_history(
         prefix: the first part of its status topics.
         inputs: what was acknowledged.
         ledger: the simulator's ledger, JSON lines.
+        withheld: its book of creates that a fault withheld, JSON lines.
         faults: what the harness did meanwhile.
 
     Raises:
@@ -275,4 +286,5 @@ def read_history(
         committed=committed_offsets(bootstrap_servers, name, topics),
         marks=marks,
         faults=tuple(faults),
+        withheld=withheld_in(withheld),
     )

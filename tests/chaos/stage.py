@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
@@ -45,7 +45,16 @@ class Stage:
         writer: writes references, and notes which are inputs.
     """
 
-    def __init__(self, kafka: Kafka, name: str, folder: Path, *, partitions: int, simulator: Sequence[str]) -> None:
+    def __init__(
+        self,
+        kafka: Kafka,
+        name: str,
+        folder: Path,
+        *,
+        partitions: int,
+        simulator: Sequence[str],
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
         """An empty stage.
 
         Args:
@@ -54,6 +63,7 @@ class Stage:
             folder: for configuration, logs and ledger.
             partitions: of the input topic.
             simulator: options of the simulated API, above all how long runs take.
+            settings: sections of the configuration, over what the stage says itself.
         """
         self.kafka = kafka
         self.name = name
@@ -63,6 +73,7 @@ class Stage:
         self.writer = ReferenceWriter(kafka.bootstrap_servers, name)
         self._config = folder / "connector.yaml"
         self._simulator_options = simulator
+        self._settings = settings or {}
 
     def __enter__(self) -> Self:
         self.fleet.__enter__()
@@ -110,6 +121,7 @@ class Stage:
             prefix=self.name,
             inputs=self.writer.inputs,
             ledger=self.simulator.ledger,
+            withheld=self.simulator.withheld,
             faults=self.fleet.faults,
         )
 
@@ -148,8 +160,8 @@ class Stage:
                 raise TimeoutError(f"The work has not come to its end within {within:g} s: {left}\n{self.fleet.logs()}")
             time.sleep(_BETWEEN_LOOKS)
 
-    def _configuration(self) -> dict[str, object]:
-        return {
+    def _configuration(self) -> dict[str, Any]:
+        configuration: dict[str, Any] = {
             "name": self.name,
             "kafka": {
                 "bootstrap_servers": self.kafka.bootstrap_servers,
@@ -165,6 +177,9 @@ class Stage:
             "routes": {"documents": {"topic": self.topic}},
             "output": {"prefix": self.name},
         }
+        for section, values in self._settings.items():
+            configuration[section] = {**configuration[section], **values}
+        return configuration
 
     def _make_topics(self) -> None:
         options = ["--create", "--input", "--partitions", str(self.partitions), "--config", str(self._config)]

@@ -11,7 +11,17 @@ import pytest
 from connector.core.record import Partition, Record
 from connector.core.tag import Tag, tag_of
 from tests.chaos.checker import Rules, check
-from tests.chaos.history import CreatedRun, DeadLetter, Fault, History, Input, OpenEntry, Result, short_tag
+from tests.chaos.history import (
+    CreatedRun,
+    DeadLetter,
+    Fault,
+    History,
+    Input,
+    OpenEntry,
+    Result,
+    Withheld,
+    short_tag,
+)
 
 P0 = Partition("documents", 0)
 P1 = Partition("documents", 1)
@@ -280,6 +290,42 @@ def test_a_run_that_was_not_waited_for_ends_on_a_topic_of_its_own() -> None:
 )
 def test_the_topic_of_who_was_not_waited_for_is_for_nothing_else(wrong: Result) -> None:
     assert kinds(replace(SOUND, results=(wrong, *SOUND.results[1:])), ANY_STATUS) == {"untrue"}
+
+
+ADOPTS = replace(RULES, parked_at_most=0, settle_ms=30_000, run_types=frozenset(), statuses=frozenset())
+ANOTHER = OpenEntry(EXTRACTED.tag, "parked", at_ms=2_500)
+BOTH_PARKED = replace(SOUND, results=SOUND.results[1:], open_entries=(UNCLEAR, ANOTHER))
+CREATES = tuple(Withheld(str(each.tag), 2_000) for each in (EXTRACTED, PARKED))
+NO_RUN = (WORKFLOW, EDIT)
+LATE = tuple(replace(run, at_ms=32_001) for run in (EXTRACT, UNANSWERED))
+
+
+@pytest.mark.parametrize(
+    ("history", "right"),
+    [
+        pytest.param(replace(BOTH_PARKED, runs=NO_RUN, withheld=CREATES), True, id="the API created neither"),
+        pytest.param(replace(BOTH_PARKED, runs=(*NO_RUN, *LATE), withheld=CREATES), True, id="created late"),
+        pytest.param(replace(SOUND, withheld=CREATES[1:]), True, id="created in time, and one worker was killed"),
+        pytest.param(BOTH_PARKED, False, id="both created at once, and one worker was killed"),
+        pytest.param(
+            replace(BOTH_PARKED, runs=(*NO_RUN, *(replace(run, at_ms=31_999) for run in LATE)), withheld=CREATES),
+            False,
+            id="both created within the window",
+        ),
+        pytest.param(replace(SOUND, runs=(EXTRACT, *NO_RUN)), True, id="no POST came, and one worker was killed"),
+        pytest.param(replace(BOTH_PARKED, runs=NO_RUN), False, id="no POST came twice, and one worker was killed"),
+    ],
+)
+def test_who_adopts_parks_only_what_the_api_never_had_in_time(history: History, *, right: bool) -> None:
+    assert kinds(history, ADOPTS) == (set() if right else {"parked"})
+
+
+def test_a_worker_that_dies_may_leave_as_many_unsent_starts_as_it_may_have_open() -> None:
+    history = replace(BOTH_PARKED, runs=NO_RUN)
+
+    assert kinds(history, replace(ADOPTS, max_open=2)) == set()
+    quiet = replace(history, faults=(replace(SOUND.faults[0], kind="restart"),))
+    assert kinds(quiet, replace(ADOPTS, max_open=2, faults={})) == {"parked"}
 
 
 def test_without_reviews_a_needs_review_is_final() -> None:

@@ -66,8 +66,16 @@ class ReferenceWriter:
 
     def write(self, references: Iterable[Reference]) -> None:
         """Write, and wait for the acknowledgements."""
+        self.send(references)
+        self.flush()
+
+    def send(self, references: Iterable[Reference]) -> None:
+        """Write; the acknowledgements come later."""
         for reference in references:
             self._write(reference)
+
+    def flush(self) -> None:
+        """Wait for the acknowledgements."""
         self.unknown += self._producer.flush(_SECONDS)
 
     def _write(self, reference: Reference) -> None:
