@@ -180,6 +180,14 @@ def test_a_cluster_that_is_not_there_is_named_in_time() -> None:
         assert time.monotonic() - began < 10
 
 
+def test_each_topic_id_is_not_waited_for_longer_than_the_other_answers_that_a_restore_needs() -> None:
+    with Cluster(client_properties(Settings(f"127.0.0.1:{_free_port()}"), "t"), timeout=60) as cluster:
+        began = time.monotonic()
+        answers = cluster.each_topic_id(["documents"])
+        assert isinstance(answers["documents"], TopicError)
+        assert time.monotonic() - began < 30
+
+
 def test_a_host_that_is_not_known_is_named() -> None:
     settings = Settings("no-such-host.invalid:9092")
     with (
@@ -247,6 +255,23 @@ def test_a_partition_without_a_leader_keeps_no_answer_from_the_others(
                 TopicError, match=f"artition {dead.number} of topic {name}"
             ):  # and never a number: it would mean "empty"
                 cluster.log_ends([dead], committed=False)
+        finally:
+            three_node_kafka.start_node(victim)
+
+
+def test_a_dead_broker_that_is_taken_for_the_controller_keeps_no_topic_back(
+    three_node_kafka: KafkaCluster,
+    unique_name: UniqueName,
+) -> None:
+    name = unique_name("described")
+    with Cluster(client_properties(Settings(three_node_kafka.bootstrap_servers), "t")) as cluster:
+        cluster.create_topics([TopicSpec(name, partitions=1, replication_factor=3)])
+        _await_leaders(cluster, [Partition(name, 0)])
+        victim = cluster._admin.list_topics(timeout=20).controller_id
+        assert cluster.topics([name]).keys() == {name}
+        three_node_kafka.kill_node(victim)
+        try:
+            assert cluster.topics([name]).keys() == {name}
         finally:
             three_node_kafka.start_node(victim)
 

@@ -5,8 +5,9 @@ Errors are `TopicError`s with a sentence. Calls block; a worker asks from a thre
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
@@ -81,8 +82,8 @@ class Cluster:
             TopicError: no broker answers, or the login fails.
         """
         wanted = list(dict.fromkeys(names))
-        described = self._describe(wanted)
-        settings = self._settings(list(described))
+        described = self._patiently(lambda timeout: _all(self._describe_each(wanted, timeout)))
+        settings = self._patiently(lambda timeout: self._settings(list(described), timeout))
         return {
             name: TopicFacts(
                 partitions=len(found.partitions),
@@ -102,8 +103,8 @@ class Cluster:
         return _all(self.each_topic_id(names))
 
     def each_topic_id(self, names: Iterable[str]) -> Mapping[str, str | TopicError]:
-        """The id of each topic, or why it is not known; those that do not exist are left out."""
-        described = self._describe_each(list(dict.fromkeys(names)), self._timeout)
+        """The id of each topic, within 5 s, or why it is not known; those that do not exist are left out."""
+        described = self._describe_each(list(dict.fromkeys(names)), EACH_TIMEOUT)
         return {name: found if isinstance(found, TopicError) else _id(found) for name, found in described.items()}
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> None:
@@ -208,6 +209,25 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _patiently(self, ask: Callable[[float], _Answer]) -> _Answer:
+        """Ask what only a controller is asked, until it answers.
+
+        librdkafka asks the broker that it takes for the controller. Where that one is dead it asks nobody else, until
+        the timeout and again (measured on three nodes, for 75 s), unless its picture of the cluster is renewed.
+        """
+        each = min(self._timeout, EACH_TIMEOUT)
+        until = time.monotonic() + 2 * self._timeout
+        while True:
+            asked = time.monotonic()
+            try:
+                return ask(each)
+            except TopicError:
+                now = time.monotonic()
+                if now - asked < 0.9 * each or now > until:  # an answer that is not liked, or none for too long
+                    raise
+            with contextlib.suppress(KafkaException):
+                self._admin.list_topics(timeout=each)
+
     def _describe(self, names: Sequence[str]) -> dict[str, Any]:
         return _all(self._describe_each(names, self._timeout))
 
@@ -226,18 +246,18 @@ class Cluster:
             if isinstance(topic, TopicError) or (topic is not None and topic.partitions)
         }
 
-    def _settings(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str] | None]:
+    def _settings(self, names: Sequence[str], timeout: float) -> Mapping[str, Mapping[str, str] | None]:
         if not names:
             return {}
         resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
         futures = self._ask(
-            lambda: self._admin.describe_configs(resources, request_timeout=self._timeout),
+            lambda: self._admin.describe_configs(resources, request_timeout=timeout),
             "DescribeConfigs",
         )
         settings: dict[str, Mapping[str, str] | None] = {}
         for resource, future in futures.items():
             topic = f"topic {resource.name}"
-            entries = self._result(future, "DescribeConfigs", topic, accept=_ABSENT | _DENIED)
+            entries = self._result(future, "DescribeConfigs", topic, _ABSENT | _DENIED, timeout)
             settings[resource.name] = entries and {
                 name: entry.value for name, entry in entries.items() if entry.value is not None
             }
