@@ -1,13 +1,17 @@
 # What a developer and CI type. Every target does its own set-up: Python >= 3.11, make and a package registry are enough.
 #   make test ARGS="-k journal"        passes arguments on
+#   make chaos MINUTES=60 SEED=7       a long run of everything that can go wrong
 #   make PYTHON=/path/to/python3 demo  chooses the Python of a new .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check bench format lock schemas clean
+.PHONY: help demo broker test check chaos bench format lock schemas clean
 
 ARGS =
+MINUTES = 4
+SEED =
+REPORT =
 PYTHON ?=
 export PYTHON
 
@@ -32,6 +36,9 @@ check: .venv/.installed ## lint, formatting, types, layers, chart: seconds
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest -q $(QUICK)
+
+chaos: .venv/.installed ## kill, freeze and cut off everything for MINUTES=4, by SEED=, on three real brokers; REPORT=file
+	@$(RUN) tests.chaos --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(addprefix --report ,$(REPORT)) $(ARGS)
 
 bench: .venv/.installed ## print speed and memory of this machine
 	$(RUN) pytest -m benchmark -s tests/benchmarks $(ARGS)

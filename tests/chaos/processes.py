@@ -216,6 +216,20 @@ class Fleet:
         launcher: Sequence[str] = (),
     ) -> Worker:
         """A worker of this fleet, started; see ``Worker``."""
+        worker = self.idle_worker(name, config, env=env, stop_at=stop_at, launcher=launcher)
+        worker.start()
+        return worker
+
+    def idle_worker(
+        self,
+        name: str,
+        config: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        stop_at: str | None = None,
+        launcher: Sequence[str] = (),
+    ) -> Worker:
+        """A worker of this fleet that does not run yet; see ``Worker``."""
         worker = Worker(
             name,
             config,
@@ -226,7 +240,6 @@ class Fleet:
             launcher=launcher,
         )
         self._children.append(worker)
-        worker.start()
         return worker
 
     def simulator(self, *options: str) -> Simulator:

@@ -27,6 +27,7 @@ MAX_OPEN = 8
 
 _COMMAND_SECONDS = 60.0
 _BETWEEN_LOOKS = 0.5
+_TURN_SECONDS = 0.1
 _SECRETS = {"EXTEND_API_KEY": "sk_chaos"}
 # Topics are read one after the other, so a look at work that goes on may see it torn.
 _UNSETTLED = frozenset({"lost", "unfinished", "torn"})
@@ -104,6 +105,10 @@ class Stage:
         """
         return self.fleet.worker(name, self._config, env=_SECRETS, stop_at=stop_at, launcher=launcher)
 
+    def idle_worker(self, name: str) -> Worker:
+        """A worker that does not run yet."""
+        return self.fleet.idle_worker(name, self._config, env=_SECRETS)
+
     def rules(self, parked_at_most: int, faults: dict[str, int]) -> Rules:
         """What must hold in the end, as far as it is the same for all scenarios."""
         inputs = frozenset(Partition(self.topic, number) for number in range(self.partitions))
@@ -125,11 +130,19 @@ class Stage:
             faults=self.fleet.faults,
         )
 
-    def settle(self, within: float) -> None:
+    def settle(
+        self,
+        within: float,
+        *,
+        every: float = _BETWEEN_LOOKS,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Wait until nothing is open but what is parked. Nothing is written meanwhile: recovery needs no next record.
 
         Args:
             within: seconds.
+            every: seconds between two looks.
+            meanwhile: called again and again between them.
 
         Raises:
             TimeoutError: something is still open; with its story.
@@ -138,9 +151,16 @@ class Stage:
         def settled(verdict: Verdict) -> bool:
             return not _UNSETTLED & verdict.kinds.keys()
 
-        self.await_verdict(settled, within)
+        self.await_verdict(settled, within, every=every, meanwhile=meanwhile)
 
-    def await_verdict(self, wanted: Callable[[Verdict], bool], within: float) -> None:
+    def await_verdict(
+        self,
+        wanted: Callable[[Verdict], bool],
+        within: float,
+        *,
+        every: float = _BETWEEN_LOOKS,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Look again and again until what is seen will do; the number of parked documents does not matter here.
 
         Raises:
@@ -158,7 +178,10 @@ class Stage:
                 left = str(verdict)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"The work has not come to its end within {within:g} s: {left}\n{self.fleet.logs()}")
-            time.sleep(_BETWEEN_LOOKS)
+            look_at = time.monotonic() + every
+            while time.monotonic() < look_at:
+                meanwhile()
+                time.sleep(_TURN_SECONDS)
 
     def _configuration(self) -> dict[str, Any]:
         configuration: dict[str, Any] = {

@@ -33,10 +33,15 @@ if sys.argv[1] == "simulator":
 else:
     port = int(os.environ["CONNECTOR__ADMIN__PORT"])
 print("started", sys.argv[1:], flush=True)
-step, _, how = os.environ.get("CONNECTOR_STOP_AT", "").partition(":")
-if step:
-    number = {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}[how]
-    threading.Timer(0.2, lambda: os.kill(os.getpid(), number)).start()
+def end(step, how):
+    if how == "exit":
+        print(step, flush=True)
+        os._exit(1)
+    os.kill(os.getpid(), {"stop": signal.SIGSTOP, "kill": signal.SIGKILL}[how])
+
+fate = os.environ.get("CONNECTOR_STOP_AT", "").split(":")
+if len(fate) > 1 and fate[1] != "late":
+    threading.Timer(0.2, lambda: end(*fate[:2])).start()
 http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
 
