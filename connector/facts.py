@@ -42,9 +42,12 @@ class Facts:
 
     def correct(self, intent: Entry, outcome: StartOutcome) -> None:
         """More is known than before: the answer came late."""
-        known: asyncio.Future[StartOutcome] = asyncio.get_running_loop().create_future()
+        known = self._known.get(_name(intent))
+        # Not settled yet where both come in one turn of the loop, as after a pause of the process. Whoever restored the
+        # intent waits for this very future; beside another one it would wait for ever.
+        if known is None or known.done():
+            known = self._known[_name(intent)] = asyncio.get_running_loop().create_future()
         known.set_result(outcome)
-        self._known[_name(intent)] = known
 
     def forget(self, intent: Entry) -> None:
         """The journal knows it now."""

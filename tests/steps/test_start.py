@@ -9,7 +9,9 @@ import pytest
 
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable, NotSent
+from connector.core.outcome import Started
 from connector.start import LEASE_SECONDS
+from tests.factories.records import entry_of, run_of
 from tests.fakes.api import UNCLEAR, Answer, Post, refused_for_good
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import DEADLINE, P0, P1, Options, World, journal_codec, world
@@ -249,6 +251,17 @@ async def test_an_answer_that_comes_while_the_partition_is_elsewhere_is_used_whe
         w.kafka.assign(P0)
         await w.until(w.results)
     assert len(w.api.posts) == 1
+
+
+@virtually
+async def test_an_answer_that_overtakes_the_end_of_its_post_reaches_who_waits_for_the_fact() -> None:
+    async with world() as w:
+        intent = replace(entry_of(), nonce="nonce-1")
+        waiting = w.starter.facts.open(intent)
+
+        w.starter.facts.correct(intent, Started(run_of()))
+
+        assert waiting.result() == Started(run_of())
 
 
 @virtually
