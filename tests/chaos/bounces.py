@@ -24,7 +24,15 @@ class Bounces:
         faults: what happened to them, in order.
     """
 
-    def __init__(self, cluster: KafkaCluster, proxy: KafkaProxy, nodes: int, random: Random) -> None:
+    def __init__(
+        self,
+        cluster: KafkaCluster,
+        proxy: KafkaProxy,
+        nodes: int,
+        random: Random,
+        *,
+        pause: float = 1.0,
+    ) -> None:
         """Nothing happens yet.
 
         Args:
@@ -32,12 +40,14 @@ class Bounces:
             proxy: knows who coordinates what.
             nodes: how many brokers there are.
             random: which one, and for how long.
+            pause: what pauses are multiplied by.
         """
         self.faults: list[Fault] = []
         self._cluster = cluster
         self._proxy = proxy
         self._nodes = nodes
         self._random = random
+        self._pause = pause
         self._down: int | None = None
         self._start_at = 0.0
         self._look_at = 0.0
@@ -62,7 +72,7 @@ class Bounces:
             return False
         number = self._node_for(kind)
         self._cluster.kill_node(number)
-        down = self._random.uniform(*_DOWN_SECONDS)
+        down = self._pause * self._random.uniform(*_DOWN_SECONDS)
         now_ms = int(time.time() * 1000)
         self.faults.append(Fault(kind, f"broker {number}", now_ms, now_ms + int(1000 * down), hit))
         self._down, self._start_at, self._whole = number, time.monotonic() + down, False
@@ -77,7 +87,7 @@ class Bounces:
                 self._down = None
         elif not self._whole and now >= self._look_at:
             self._whole = self._every_copy_is_there()
-            self._look_at = time.monotonic() + _BETWEEN_LOOKS
+            self._look_at = time.monotonic() + self._pause * _BETWEEN_LOOKS
 
     def _node_for(self, kind: str) -> int:
         asked = {GROUP_COORDINATOR: HEARTBEAT, TRANSACTION_COORDINATOR: END_TXN}.get(kind)

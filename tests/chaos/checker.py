@@ -29,8 +29,8 @@ from connector.core.record import Partition
 from connector.core.run_types import NEEDS_REVIEW, TIMED_OUT, topic_of
 from tests.chaos.history import CreatedRun, Document, History, Joined, Result, join, timeline
 
-DEATHS = frozenset({"kill", "stop", "exit"})
-"""Kinds of fault after which a worker's open starts are somebody else's: killed, taken for dead, ended by itself."""
+DEATHS = frozenset({"kill", "exit"})
+"""Kinds of fault after which nobody knows any more what a worker had sent. Who sleeps tells it when it wakes."""
 
 _TIMELINES = 5
 _LINES = 40

@@ -23,7 +23,8 @@ EXIT = "exit"
 _BACK_SECONDS = (0.0, 6.0)
 _AWAKE_SECONDS = (10.0, 25.0)
 _LOG_LINES = 60
-_STUCK = "kafka_thread_stuck"
+_KNOWN_ENDS = ("kafka_thread_stuck", "No broker of kafka.bootstrap_servers")
+"""The watchdog's end, and a start while too many brokers are away: both are documented, with exit code 1."""
 
 
 class Leaving(NamedTuple):
@@ -221,7 +222,7 @@ class Crew:
         else:
             self.faults.append(Fault(EXIT, name, at_ms, at_ms))
             log = life.words
-            if code != 1 or _STUCK not in log:
+            if code != 1 or not any(end in log for end in _KNOWN_ENDS):
                 last = "\n".join(log.splitlines()[-_LOG_LINES:])
                 self.surprises.append(f"{name} ended with {code}{' after SIGTERM' if asked else ''}:\n{last}")
         life.start_at = now + (0.0 if asked else self._pause * self._random.uniform(*_BACK_SECONDS))

@@ -42,6 +42,7 @@ class Result:
         result_id: ``<tag>@<revision>``.
         source: the input partition that the value names.
         source_offset: the input offset that the value names.
+        observed_via: how the run's end was seen; ``adopted`` where the run itself had to be found.
         at_ms: the record's timestamp.
     """
 
@@ -57,6 +58,7 @@ class Result:
     source_offset: int
     key: bytes | None = None
     failure_reason: str | None = None
+    observed_via: str = ""
     at_ms: int = 0
 
     @property

@@ -174,6 +174,7 @@ def results_in(records: Iterable[Raw]) -> tuple[Result, ...]:
                 source_offset=source["offset"],
                 key=record.key,
                 failure_reason=value["failure_reason"],
+                observed_via=value["observed_via"],
                 at_ms=record.at_ms,
             ),
         )

@@ -67,6 +67,9 @@ class Report:
         documents = join(self.outcome.history).documents
         parked = [d for d in documents if any(entry.state == State.PARKED for entry in d.entries)]
         return {
+            "results of runs that were looked up": sum(
+                r.observed_via == "adopted" for r in self.outcome.history.results
+            ),
             "creates that a fault withheld": len(self.outcome.history.withheld),
             "of these, created later": sum(bool(d.withheld and d.runs) for d in documents),
             "parked, and the API has no run": sum(not d.runs for d in parked),
