@@ -125,7 +125,7 @@ class Search:
     def _learn_tags(self) -> None:
         for record in self._journal.records():
             tag = self._journal.codec.tag_of(record.key or b"")
-            if tag is None or record.value is None:
+            if tag is None or record.value is None or not self._sought.may_be_in_entry(record.value):
                 continue
             try:
                 if self._sought.fits_entry(self._journal.codec.entry(tag, record.value)):

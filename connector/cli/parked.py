@@ -168,7 +168,7 @@ def _carry_out(settings: Config, command: Command, *, as_json: bool) -> None:
             if last is None:
                 raise TopicError([_nobody(settings, cluster)])
     except KeyboardInterrupt:
-        typer.echo(f"{_done_or_not(last)} `extend-connector parked` shows whether it is parked still.", err=True)
+        typer.echo("What was sent goes on. `extend-connector parked` shows whether it is parked still.", err=True)
         raise
     if last.outcome is ReplyOutcome.ACCEPTED:
         typer.echo(
@@ -226,7 +226,3 @@ def _nobody(settings: Config, cluster: Cluster) -> str:
         f"No owner answered within {ANSWER_SECONDS:.0f} s. {seen} A worker that starts within a few minutes may still "
         "do it. The command may be sent again: it is done once at the most."
     )
-
-
-def _done_or_not(last: Reply | None) -> str:
-    return "The command was sent, and goes on." if last is None else "Its owner goes on with the command."

@@ -76,6 +76,10 @@ class Sought:
             return key == self.key
         return self.fits_tag(tag)
 
+    def may_be_in_entry(self, value: bytes) -> bool:
+        """Whether a record of the journal is worth decoding, where a run or a key is looked for: both stand in it."""
+        return (str(self.run_id).encode() if self.key is None else self.key) in value
+
     def may_be_in(self, value: bytes, key: bytes | None) -> bool:
         """Whether a record is worth decoding: results are large, and nearly all are somebody else's.
 

@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 
 from connector.core.entry import Entry
+from connector.core.framing import Codec
+from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
-from connector.core.sought import Place, by_key, by_text, place_of, tag_of_result
+from connector.core.sought import Place, Sought, by_key, by_text, place_of, tag_of_result
 from connector.core.tag import Tag
-from tests.factories.entries import entries, tags
+from connector.schema_files import load_schema
+from tests.factories.entries import NAME, entries, tags
 
 TAG = "invoices/documents/3/17#aaaaaaaaaaaaaaaaaaaaaa"
 
@@ -47,6 +50,15 @@ def test_an_entry_is_found_by_run_and_by_key(entry: Entry) -> None:
     if entry.key is not None:
         found = by_key(entry.key.decode("utf-8", "surrogateescape"))
         assert found.fits_entry(entry)
+
+
+@given(entries())
+def test_no_entry_that_is_looked_for_is_passed_over_undecoded(entry: Entry) -> None:
+    value = JournalCodec(Codec(load_schema("journal_entry")), NAME).encode_entry(entry)
+    assert Sought("the run", run_id=entry.run_id).may_be_in_entry(value)
+    if entry.key is not None:
+        assert Sought("the key", key=entry.key).may_be_in_entry(value)
+    assert not Sought("another run", run_id="exr_of_another_document").may_be_in_entry(value)
 
 
 def test_what_may_be_in_a_result_is_seen_without_decoding_it() -> None:

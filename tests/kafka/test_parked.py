@@ -178,7 +178,7 @@ def test_without_an_owner_the_sentence_says_whether_a_worker_runs(
     assert [command.action for command in owner.commands()] == [Action.DROP]
 
 
-def test_ctrl_c_says_that_the_command_goes_on(made: Project, journal: JournalWriter, owner: Owner) -> None:
+def test_ctrl_c_says_that_what_was_sent_goes_on(made: Project, journal: JournalWriter, owner: Owner) -> None:
     entry = parked(journal.entry(1))
     journal.commit(entry)
     command = [sys.executable, "-m", "connector", "parked", "drop", str(entry.tag)]
@@ -187,4 +187,4 @@ def test_ctrl_c_says_that_the_command_goes_on(made: Project, journal: JournalWri
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.startswith("The command was sent, and goes on.")
+    assert err.startswith("What was sent goes on.")
