@@ -335,7 +335,9 @@ class Clarifier:
         else:
             if not proves(run, entry.tag):
                 await self._say_no(holding, command, f"Run {run_id} is another document's: it does not carry the tag.")
-            elif self._now(entry.tag, entry.nonce) is not None:
+            elif self._now(entry.tag, entry.nonce) is None:
+                await self._say_no(holding, command, "It was decided otherwise meanwhile: look again.")
+            else:
                 reply = Reply(command.id, command.tag, ReplyOutcome.DONE, f"Run {run_id} is followed now.")
                 await self._adopt(holding, entry, run, reply)
 

@@ -405,6 +405,19 @@ async def test_adopt_says_when_the_api_does_not_answer() -> None:
         assert w.open(State.PARKED)
 
 
+@virtually
+async def test_adopt_says_when_something_else_has_settled_it_during_the_look() -> None:
+    async with quiet() as w:
+        entry = await parked(w, Answer(ApiUnavailable("no answer"), late=5.0))
+        w.api.tag_of["run_9"] = str(entry.tag)
+        w.api.get_seconds = 10.0  # our own POST is answered meanwhile
+        w.pipeline.heard([command(entry, Action.ADOPT, "run_9")])
+        await w.until(lambda: len(replies(w)) == 2)
+        assert outcomes(w) == ["accepted", "refused"]
+        await w.until(w.results)
+        assert w.results()[0]["run_id"] == "run_1"
+
+
 @pytest.mark.parametrize("action", [Action.START, Action.DROP])
 def test_a_command_that_comes_twice_is_done_once(action: Action) -> None:
     @virtually
