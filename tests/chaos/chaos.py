@@ -31,7 +31,10 @@ NODES = 3
 WORKERS = 3
 PARTITIONS = 12
 PER_SECOND = 28.0
-SESSION_SECONDS = 20.0
+# Half of what a worker has by default: the time that each fault costs is the session or the transaction's timeout, and
+# with the defaults this many faults would leave hardly any time to work in.
+SESSION_SECONDS = 10.0
+TRANSACTION_SECONDS = 10.0
 SETTLE_SECONDS = 30.0
 
 # Two creates in a hundred are unclear. One in four of them is created later than its answer, and one in five of these
@@ -57,6 +60,7 @@ _TURN_SECONDS = 0.1
 _TAIL_SECONDS = 20.0
 _CALM_SECONDS = 180.0
 _DRAIN_SECONDS = 300.0
+_DRAINED_PER_SECOND = 15.0
 _BETWEEN_LOOKS = 5.0
 
 
@@ -87,6 +91,7 @@ def settings(proxy: KafkaProxy) -> dict[str, dict[str, object]]:
         "kafka": {
             "bootstrap_servers": proxy.bootstrap_servers,
             "session_timeout": f"{SESSION_SECONDS:g}s",
+            "transaction_timeout": f"{TRANSACTION_SECONDS:g}s",
             "properties": {},
         },
         "start": {"deadline": "15s", "settle": f"{SETTLE_SECONDS:g}s"},
@@ -227,7 +232,9 @@ def play(stage: Stage, cluster: KafkaCluster, proxy: KafkaProxy, *, minutes: flo
         raise TimeoutError(f"The faults have not ended within {_CALM_SECONDS:g} s.\n{stage.fleet.logs()}")
     stage.writer.flush()
     begun = time.monotonic()
-    stage.settle(_DRAIN_SECONDS, every=_BETWEEN_LOOKS, meanwhile=lambda: nemesis.turn(striking=False))
+    # What was written while much was down waits in the input topic.
+    enough = max(_DRAIN_SECONDS, len(stage.writer.inputs) / _DRAINED_PER_SECOND)
+    stage.settle(enough, every=_BETWEEN_LOOKS, meanwhile=lambda: nemesis.turn(striking=False))
     drained = time.monotonic() - begun
     # Who is restored un-parks what it knows more about, and may leave before that is finished: an end after each.
     nemesis.crew.end(EXIT_SECONDS, lambda: stage.settle(_DRAIN_SECONDS))

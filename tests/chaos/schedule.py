@@ -56,8 +56,8 @@ _LONG, _SHORT = (100, 600), (20, 120)
 _SHORT_MINUTES = 15.0
 _TOGETHER = 6
 """Documents whose results share a transaction, about."""
-# Mostly a slow network; some longer than a client waits, some longer than a transaction lasts (15 s).
-_DELAYS = ((1.0, 5.0), (1.0, 5.0), (1.0, 5.0), (5.0, 12.0), (17.0, 22.0))
+# Mostly a slow network; some longer than a client waits, and longer than a transaction lasts (10 s).
+_DELAYS = ((1.0, 4.0), (1.0, 4.0), (1.0, 4.0), (4.0, 8.0), (12.0, 16.0))
 
 
 class Fate(NamedTuple):
