@@ -220,6 +220,7 @@ class Scene:
             {
                 "bootstrap.servers": self.kafka.bootstrap_servers,
                 "linger.ms": 0,
+                "enable.idempotence": True,  # a broker that dies makes no second input of a record that was repeated
                 "message.max.bytes": 10_000_000,
                 "compression.type": "gzip",  # limits of topics hold for what is compressed
                 "log_level": 0,

@@ -158,15 +158,27 @@ def test_members_are_told_by_their_client_ids(
     (name,) = create_topics("input")
     group = unique_name("group")
     settings = Settings(kafka.bootstrap_servers, {"group.protocol": protocol})
-    assert cluster.members(group) == frozenset()
+    assert members_soon(cluster, group) == frozenset()
     consumer = Consumer(consumer_properties(settings, "invoices-pod-7", group))
     consumer.subscribe([name])
     until = time.monotonic() + 30
     while not consumer.assignment() and time.monotonic() < until:
         consumer.poll(0.1)
-    assert cluster.members(group) == {"invoices-pod-7"}
+    assert members_soon(cluster, group) == {"invoices-pod-7"}
     consumer.close()
-    assert cluster.members(group) == frozenset()
+    assert members_soon(cluster, group) == frozenset()
+
+
+def members_soon(cluster: Cluster, group: str) -> frozenset[str]:
+    """The members, once the group's coordinator is ready to say; a take-over asks again likewise."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return frozenset(cluster.members(group))
+        except TopicError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def test_a_cluster_that_is_not_there_is_named_in_time() -> None:

@@ -22,7 +22,7 @@ from connector.core.framing import MARKER, Codec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
 from connector.schema_files import load_schema
-from tests.kafka.fixtures import UniqueName
+from tests.kafka.fixtures import UniqueName, made_topics
 from tests.kafka.project import Project, project_in
 
 RESULTS = Codec(load_schema("run_result"))
@@ -64,11 +64,8 @@ def test_without_input_the_input_topics_are_left_alone(project: Project) -> None
 
 
 def test_a_wrong_topic_is_told_and_not_touched(project: Project) -> None:
-    admin = AdminClient({"bootstrap.servers": project.servers})
-    from confluent_kafka.cimpl import NewTopic  # noqa: PLC0415 - the admin module does not export it to type checkers
-
     journal = f"{project.name}.journal"
-    admin.create_topics([NewTopic(journal, 5)])[journal].result(timeout=20)
+    made_topics(AdminClient({"bootstrap.servers": project.servers}), (journal,), 5, {})
     ended = project.run("topics", "--create", "--input", "--json")
     assert ended.code == 1
     rows = {row["topic"]: row for row in ended.lines}

@@ -5,7 +5,6 @@ Errors are `TopicError`s with a sentence. Calls block; a worker asks from a thre
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -39,6 +38,8 @@ TIMEOUT = 15.0
 
 EACH_TIMEOUT = 5.0
 """Seconds for each answer where the others are of use without it."""
+RENEW_TIMEOUT = 2.0
+"""Seconds for a new look at the cluster, when the broker that was asked is silent."""
 
 _SETTLE = 0.1
 """Seconds between two looks at a topic that was just made."""
@@ -225,8 +226,16 @@ class Cluster:
                 now = time.monotonic()
                 if now - asked < 0.9 * each or now > until:  # an answer that is not liked, or none for too long
                     raise
-            with contextlib.suppress(KafkaException):
-                self._admin.list_topics(timeout=each)
+                if not self._renew(min(each, RENEW_TIMEOUT)):
+                    raise
+
+    def _renew(self, timeout: float) -> bool:
+        """Let the client look at the cluster again; whether any broker answers."""
+        try:
+            self._admin.list_topics(timeout=timeout)
+        except KafkaException:
+            return False
+        return True
 
     def _describe(self, names: Sequence[str]) -> dict[str, Any]:
         return _all(self._describe_each(names, self._timeout))
