@@ -138,6 +138,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
         transaction_timeout: float,
         metrics: Metrics,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Build the thread; ``start`` runs it.
 
@@ -152,6 +153,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
             transaction_timeout: seconds; bounds how long a living writer can be in the way.
             metrics: where to count.
             monotonic: the clock.
+            sleep: waits between two attempts.
         """
         self._open_reader = open_reader
         self._open_cluster = open_cluster
@@ -162,6 +164,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
         self._bound = transaction_timeout + MARGIN_SECONDS
         self._metrics = metrics
         self._monotonic = monotonic
+        self._sleep = sleep
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._jobs: dict[Partition, _Job] = {}
         self._topics = set(topics)
@@ -212,7 +215,7 @@ class Restorer(Generic[ReaderT, ClusterT]):
                     if self._said != str(error):
                         self._said = str(error)
                         logger.warning("restore_waits", reason=self._said)
-                    time.sleep(RETRY_SECONDS)
+                    self._sleep(RETRY_SECONDS)
                     # An admin client may go on asking the broker that died (seen for 70 s, three nodes, group
                     # coordinator killed); a new one begins at the bootstrap servers.
                     self._cluster.close()
