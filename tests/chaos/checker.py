@@ -15,7 +15,17 @@ unfinished      the journal holds work that should have ended by now
 parked          more are parked than the faults explain
 unused run      a run was bought, nobody got its result, and its input is not parked
 vacuous         nothing happened that could have broken anything
+unjournaled     a POST without a committed intent of its own in front of it
+reposted        a POST after one that may have bought a run
+split           records that belong together came in different transactions, or without an offset that fences
+too early       a request before the time that the API asked to wait for
+hanging         a transaction or a partition that has not come to its end
+fenced alive    a worker that was well lost its producer to another one
+order           a result before the one of an earlier input with its key
+leak            a secret where it may not be
 ==============  ===============================================================================================
+
+Those from *unjournaled* on need a trace (``invariants.py``). ``violation.py`` says which invariant each one breaks.
 """
 
 from __future__ import annotations
@@ -28,6 +38,8 @@ from connector.core.entry import State
 from connector.core.record import Partition
 from connector.core.run_types import NEEDS_REVIEW, TIMED_OUT, topic_of
 from tests.chaos.history import CreatedRun, Document, History, Joined, Result, join, timeline
+from tests.chaos.invariants import check_trace
+from tests.chaos.violation import Violation
 
 DEATHS = frozenset({"kill", "exit"})
 """Kinds of fault after which nobody knows any more what a worker had sent. Who sleeps tells it when it wakes."""
@@ -64,27 +76,17 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """One broken promise.
-
-    Attributes:
-        kind: see the table above.
-        message: a sentence with the names of what is meant.
-        document: whose timeline explains it, or None.
-    """
-
-    kind: str
-    message: str
-    document: Document | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """All broken promises, and how much was looked at."""
 
     violations: tuple[Violation, ...]
     counts: Mapping[str, int]
     history: History
+
+    @property
+    def invariants(self) -> set[str]:
+        """The invariants that are broken."""
+        return {violation.invariant for violation in self.violations}
 
     @property
     def kinds(self) -> Counter[str]:
@@ -95,12 +97,14 @@ class Verdict:
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         if not self.violations:
             return f"every promise kept: {counts}"
-        shown = [f"{v.kind}: {v.message}" for v in self.violations[:_LINES]]
+        shown = [str(violation) for violation in self.violations[:_LINES]]
         if len(self.violations) > _LINES:
             shown.append(f"... and {len(self.violations) - _LINES} more")
         documents = {v.document.tag: v.document for v in self.violations if v.document is not None}
         # The shortest stories explain the most.
-        shortest = sorted((timeline(each, self.history.faults) for each in documents.values()), key=len)
+        history = self.history
+        stories = (timeline(each, history.faults, history.trace) for each in documents.values())
+        shortest = sorted(stories, key=len)
         kinds = ", ".join(f"{count} x {kind}" for kind, count in self.kinds.items())
         return "\n".join([f"{kinds} in {counts}", *shown, "", *shortest[:_TIMELINES]])
 
@@ -114,16 +118,19 @@ def check(history: History, rules: Rules) -> Verdict:
     """
     joined = join(history)
     violations: list[Violation] = []
+    held = _held_keys(joined) if history.trace is not None and history.trace.ordered else frozenset()
     for document in joined.documents:
         violations += _accounting(document)
         violations += _runs(document)
         violations += _results(document, rules)
-        violations += _journal(document, rules)
+        violations += _journal(document, rules, waits=(document.input.tag.partition, document.input.key) in held)
         violations += _offsets(document, history)
     violations += _strays(joined)
     violations += _marks(history)
     violations += _parked(joined, history, rules)
     violations += _vacuity(history, rules)
+    if history.trace is not None:
+        violations += check_trace(history, joined.documents, history.trace)
     counts = {
         "inputs": len(history.inputs),
         "results": len(history.results),
@@ -212,7 +219,13 @@ def _revisions(document: Document) -> Iterator[Violation]:
         yield Violation("revisions", f"{document.tag} changed its run between revisions", document)
 
 
-def _journal(document: Document, rules: Rules) -> Iterator[Violation]:
+def _held_keys(joined: Joined) -> frozenset[tuple[Partition, bytes | None]]:
+    """Keys that a parked document holds: who comes behind it waits for a person too."""
+    parked = (d for d in joined.documents if any(entry.state == State.PARKED for entry in d.entries))
+    return frozenset((d.input.tag.partition, d.input.key) for d in parked if d.input.key is not None)
+
+
+def _journal(document: Document, rules: Rules, *, waits: bool) -> Iterator[Violation]:
     final = [r for r in document.results if r.status != NEEDS_REVIEW or not rules.reviews]
     if document.closed and document.results and not final:
         yield Violation("torn", f"{document.tag} is closed, and its final result is missing", document)
@@ -225,7 +238,7 @@ def _journal(document: Document, rules: Rules) -> Iterator[Violation]:
         if entry.revision != emitted:
             message = f"{document.tag} has revision {emitted}, and the journal says {entry.revision}"
             yield Violation("torn", message, document)
-        if entry.state != State.PARKED:
+        if entry.state != State.PARKED and not (waits and entry.state == State.READY):
             yield Violation("unfinished", f"{document.tag} is still {entry.state}", document)
 
 

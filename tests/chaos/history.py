@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from connector.core.record import Partition
 from connector.core.tag import Tag
+from tests.chaos.trace import Trace
 
 T = TypeVar("T")
 
@@ -44,6 +45,7 @@ class Result:
         source_offset: the input offset that the value names.
         observed_via: how the run's end was seen; ``adopted`` where the run itself had to be found.
         at_ms: the record's timestamp.
+        output: the API's own JSON text, or None.
     """
 
     topic: str
@@ -60,6 +62,7 @@ class Result:
     failure_reason: str | None = None
     observed_via: str = ""
     at_ms: int = 0
+    output: str | None = None
 
     @property
     def tag(self) -> str:
@@ -160,6 +163,7 @@ class History:
         committed: the group's offsets at the end.
         marks: the next offsets that the journal's marks say at the end.
         withheld: creates that came to nothing, or late.
+        trace: what only a harness that sees everything knows.
     """
 
     inputs: tuple[Input, ...]
@@ -171,6 +175,7 @@ class History:
     marks: Mapping[Partition, int]
     faults: tuple[Fault, ...] = ()
     withheld: tuple[Withheld, ...] = ()
+    trace: Trace | None = None
 
 
 @dataclass(slots=True)
@@ -247,7 +252,7 @@ def _add_each(
     return tuple(strays)
 
 
-def timeline(document: Document, faults: Iterable[Fault]) -> str:
+def timeline(document: Document, faults: Iterable[Fault], trace: Trace | None = None) -> str:
     """All events of one document in the order of time, with the faults that fall between its first and last."""
     tag = document.input.tag
     events = [(document.input.at_ms, f"input {tag.partition}@{tag.offset} document {document.input.document_id}")]
@@ -261,6 +266,17 @@ def timeline(document: Document, faults: Iterable[Fault]) -> str:
     events += [
         (e.at_ms, f"journal still holds it: {e.state}, run {e.run_id}, revision {e.revision}") for e in document.entries
     ]
+    if trace is not None:
+        events += [
+            (line.at_ms, f"journal: {line.state or 'closed'} by {line.writer} in transaction {line.transaction}")
+            for line in trace.journaled
+            if line.tag == document.tag
+        ]
+        events += [
+            (post.at_ms, f"POST by {post.sender}: {post.outcome}{'' if post.clear else ', not heard'}")
+            for post in trace.posts
+            if post.tag in (document.tag, short_tag(tag))
+        ]
     last = max(at for at, _ in events)
     events += [
         (fault.at_ms, f"-- {fault.kind} of {fault.target} for {fault.until_ms - fault.at_ms} ms")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,12 @@ class AvroReader:
         if body.read():
             raise ValueError("bytes are left over after the value")
         return dict(value)
+
+
+@cache
+def avro_reader(name: str) -> AvroReader:
+    """The reader of a schema; parsing one takes longer than reading a thousand values."""
+    return AvroReader(name)
 
 
 def read_committed(bootstrap_servers: str, topics: Iterable[str], within: float = _SECONDS) -> list[Raw]:
@@ -155,7 +162,7 @@ def _bytes(value: str | bytes | None) -> bytes | None:
 
 def results_in(records: Iterable[Raw]) -> tuple[Result, ...]:
     """The records of status topics."""
-    avro = AvroReader("run_result")
+    avro = avro_reader("run_result")
     results = []
     for record in records:
         value = avro.read(record.value or b"")
@@ -175,6 +182,7 @@ def results_in(records: Iterable[Raw]) -> tuple[Result, ...]:
                 key=record.key,
                 failure_reason=value["failure_reason"],
                 observed_via=value["observed_via"],
+                output=value["output"],
                 at_ms=record.at_ms,
             ),
         )
@@ -197,7 +205,7 @@ def journal_in(records: Iterable[Raw]) -> tuple[tuple[OpenEntry, ...], dict[Part
     folded: dict[tuple[int, bytes], Raw] = {}
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
         folded[record.partition.number, record.key or b""] = record
-    avro = AvroReader("journal_entry")
+    avro = avro_reader("journal_entry")
     entries, marks = [], {}
     for (_, key), record in folded.items():
         if record.value is None:
