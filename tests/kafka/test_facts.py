@@ -5,6 +5,8 @@ When a new broker or client breaks one of these, the connector's guarantees are 
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -248,6 +250,41 @@ def test_metadata_taken_in_the_revoke_callback_is_accepted(clients: Clients, cre
 
     assert len(last_words) == 1  # cooperative: only what moves is revoked
     assert committed(clients, topic, last_words[0]) == 7
+
+
+def expel(kafka: Kafka, group: str, member_id: str) -> None:
+    """A LeaveGroup request (version 0) in a member's name: to the member it is as if its session had been over."""
+    texts = b"".join(struct.pack(">h", len(text)) + text.encode() for text in ("test", group, member_id))
+    request = struct.pack(">hhi", 13, 0, 1) + texts
+    host, port = kafka.bootstrap_servers.split(",")[0].rsplit(":", 1)
+    with socket.create_connection((host, int(port)), SECONDS) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        (size,) = struct.unpack(">i", connection.recv(4, socket.MSG_WAITALL))
+        _, error = struct.unpack(">ih", connection.recv(size, socket.MSG_WAITALL))
+    assert error == 0
+
+
+def test_metadata_of_an_expelled_member_is_refused_however_fresh(
+    kafka: Kafka,
+    clients: Clients,
+    create_topics: CreateTopics,
+) -> None:
+    # It has no member id any more and keeps its generation. Without that too, it would count as somebody who never
+    # joined, whom nobody fences; and in a revoke callback nothing else would stop it.
+    (topic,) = create_topics("input")
+    expelled = clients.member(topic)
+    expel(kafka, clients.group, expelled.memberid())
+    until(lambda: not expelled.memberid())
+    producer = clients.producer()
+    producer.begin_transaction()
+    fresh = expelled.consumer_group_metadata()
+
+    error = refusal(lambda: producer.send_offsets_to_transaction([TopicPartition(topic, 0, 1)], fresh, SECONDS))
+
+    assert expelled.assignment()
+    assert error.code() == KafkaError.UNKNOWN_MEMBER_ID
+    assert error.txn_requires_abort()
+    producer.abort_transaction(SECONDS)
 
 
 def test_a_successor_waits_for_pending_offsets_and_a_dead_writers_id_releases_them_at_once(
