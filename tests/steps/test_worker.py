@@ -285,3 +285,29 @@ async def test_what_no_part_waited_for_is_logged_by_its_class(
     assert "stray_error" in caplog.text
     assert "canary" not in lines(caplog)
     assert asyncio.get_running_loop().get_exception_handler() is before
+
+
+async def test_a_key_file_that_is_read_only_once_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bug M21, planted: what the test above holds does not hold then."""
+    watch, looks = Worker._watch_key, 0
+
+    async def watch_what_was_read_once(worker: Worker, parts: Any) -> None:  # noqa: ANN401 - handed on
+        first = worker._read_key()
+
+        def stale() -> str | None:
+            nonlocal looks
+            looks += 1
+            return first
+
+        monkeypatch.setattr(worker, "_read_key", stale)
+        await watch(worker, parts)
+
+    monkeypatch.setattr(worker_module, "KEY_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(Worker, "_watch_key", watch_what_was_read_once)
+    stage = Stage(monkeypatch)
+    task = await running(stage)
+    stage.key = lambda: "sk_second"
+    await until(lambda: looks >= 6)
+    stage.worker.stop()
+    await asyncio.wait_for(task, 5.0)
+    assert stage.keys == []
