@@ -100,6 +100,11 @@ class Worker:
         """What ``/readyz`` says now; no when nobody answers within a second."""
         return _answers(f"{self.admin}/readyz")
 
+    @property
+    def live(self) -> bool:
+        """What ``/livez`` says now; likewise."""
+        return _answers(f"{self.admin}/livez")
+
     def metrics(self) -> dict[str, float]:
         """Every sample of ``/metrics``, by name and labels as they stand there.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.chaos.history import History
 from tests.chaos.processes import Fleet, Worker
 from tests.guarantees.processes import start
-from tests.guarantees.scene import SECONDS, Scene, open_scene
+from tests.guarantees.scene import HOUR, OPEN, SECONDS, Scene, assert_once, eventually, open_scene
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.fixtures import UniqueName
 
@@ -87,3 +89,40 @@ async def test_a_dead_broker_loses_and_doubles_nothing(
     assert not parked or "kafka_thread_stuck" in worker.process.log
     assert len({result.result_id for result in history.results}) == len(history.results) == COUNT - len(parked)
     assert len({run.tag for run in history.runs}) == len(history.runs)
+
+
+AWAY_SECONDS = float(os.environ.get("BROKERS_AWAY_SECONDS", "45"))
+"""How long all brokers are away; longer than a session, a transaction's timeout and the watchdog's patience."""
+
+
+@pytest.mark.timeout(AWAY_SECONDS + 300)
+async def test_all_brokers_away_end_no_worker_and_park_nothing(
+    three_node_kafka: KafkaCluster, unique_name: UniqueName, fleet: Fleet
+) -> None:
+    names = [f"doc-{number}" for number in range(COUNT)]
+    async with open_scene(three_node_kafka, unique_name("g"), partitions=3, settings=OPEN) as scene:
+        worker = start(fleet, scene, "worker", session=20, transaction=15)
+        await scene.write(*names)
+        await scene.until(lambda h: [entry.state for entry in h.open_entries] == ["started"] * COUNT)
+        nodes = (1, 2, 3)
+        for node in nodes:
+            await asyncio.to_thread(three_node_kafka.kill_node, node)
+        try:
+            scene.api_time.forward(HOUR)  # the runs end while nobody can write their results down
+            away = time.monotonic()
+            await eventually(lambda: not worker.ready, "the worker says that it is not ready", within=60)
+            while time.monotonic() - away < AWAY_SECONDS:
+                assert worker.process.running, worker.process.log_tail()
+                assert worker.live
+                await asyncio.sleep(1)
+        finally:
+            # All at once, for one alone has no quorum; and from this thread, as long as which a broker lives.
+            for node in nodes[:-1]:
+                three_node_kafka.node(node).process.start()
+            three_node_kafka.start_node(nodes[-1])
+        history = await scene.until_results(COUNT, within=RECOVERED_SECONDS)
+        await asyncio.to_thread(worker.wait_ready)
+        assert worker.metric("extend_connector_unclear_starts_total") == 0
+        assert await asyncio.to_thread(worker.process.terminate, 25) == 0
+
+    assert_once(history, names)
