@@ -196,7 +196,8 @@ class Quest:
         if asked:
             self.asked = None
         if self.purpose is Purpose.PARKED:
-            self.due = ended + slow_wait(u)
+            # Somebody may have asked while this scan, which is another's, was under way: theirs is still to come.
+            self.due = ended + slow_wait(u) if self.asked is None else self.asked
             return Verdict.ABSENT if asked else Verdict.GO_ON
         if counts:
             self.absences += 1

@@ -116,6 +116,7 @@ def test_a_parked_start_is_looked_for_slowly_and_never_absent_unless_somebody_as
         assert wanted.due == due + 1 + 3600
     wanted.ask(due + 10)
     assert wanted.scanned(at(due + 9), due + 11, seen=False, u=0.5) is Verdict.GO_ON, "it began before it was asked for"
+    assert wanted.due == due + 10, "the scan that was asked for is still to come, and at once"
     assert wanted.scanned(at(due + 11), due + 12, seen=False, u=0.5) is Verdict.ABSENT
 
 
