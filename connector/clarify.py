@@ -268,7 +268,10 @@ class Clarifier:
         try:
             await decision()
         except OwnershipLost:
-            pass  # its new owner, or we again, find it as the journal has it
+            # Its new owner, or we again, find it as the journal has it. What our own POST was answered is told.
+            own = self._facts.about(entry)
+            if own is not None and own.done():
+                self.tell(entry, own.result())
         except RecordTooLarge as error:
             about(entry).error("start_not_written", reason=str(error))
         finally:

@@ -309,6 +309,19 @@ async def test_an_answer_that_comes_late_is_used_before_anything_is_parked() -> 
 
 
 @virtually
+async def test_an_answer_that_comes_late_and_cannot_be_written_down_any_more_is_told() -> None:
+    async with quiet() as w:
+        entry = await unclear(w, Answer(ApiUnavailable("no answer"), late=5.0))
+        w.kafka.hold()
+        await asyncio.sleep(10.0)
+        assert w.signals.sent == []
+        w.kafka.lose(P0)
+        w.kafka.release()
+        await w.until(lambda: w.signals.sent)
+        assert w.signals.sent == [Fact(entry.tag, entry.nonce or "", FactOutcome.ID, "run_1")]
+
+
+@virtually
 async def test_signals_are_listened_to_since_the_oldest_unclear_document_was_accepted() -> None:
     async with quiet() as w:
         entry = await unclear(w)
