@@ -210,7 +210,8 @@ class Clarifier:
         elif fact.run_id is not None:
             self._finder.hint(holding, entry, fact.run_id)
         else:
-            self._decide(entry, lambda: self._wait_again(holding, entry, fact.outcome.upper()))
+            reply = self._reply_to_start(entry, "Its first start certainly made no run; it is started again.")
+            self._decide(entry, lambda: self._wait_again(holding, entry, fact.outcome.upper(), reply))
         return True
 
     def _heard_doorbell(self, tag: Tag, run_id: str) -> bool:
@@ -291,14 +292,15 @@ class Clarifier:
             return False
         if entry.state not in UNCLEAR or entry.nonce != intent.nonce:
             return False
-        return self._decide(entry, lambda: self._adopt(holding, entry, outcome.run))
+        reply = self._reply_to_start(entry, f"Its first start was answered late: run {outcome.run.id} is followed.")
+        return self._decide(entry, lambda: self._adopt(holding, entry, outcome.run, reply))
 
     async def _adopt(self, holding: Holding, entry: Entry, run: Run, reply: Reply | None = None) -> None:
         await self._bought(holding, entry, run, adopted=True, reply=reply)
         self._settled(entry, "adopted")
 
-    async def _wait_again(self, holding: Holding, entry: Entry, reason: str) -> None:
-        await self._waits(holding, entry.wait(reason))
+    async def _wait_again(self, holding: Holding, entry: Entry, reason: str, reply: Reply | None) -> None:
+        await self._waits(holding, entry.wait(reason), reply)
         self._finder.forget_entry(holding, entry)
         self._settled(entry, "ready")
 

@@ -372,6 +372,27 @@ async def test_start_follows_the_run_that_the_last_look_finds() -> None:
 
 
 @virtually
+async def test_start_is_answered_when_a_fact_settles_it_before_the_last_look_ends() -> None:
+    async with quiet() as w:
+        entry = await parked(w, LOST)
+        w.pipeline.heard([command(entry, Action.START), Fact(entry.tag, entry.nonce or "", FactOutcome.REFUSED)])
+        await w.until(w.results)
+        assert outcomes(w) == ["accepted", "done"]
+    assert len(w.api.posts) == 2
+
+
+@virtually
+async def test_start_is_answered_when_a_late_answer_settles_it_before_the_last_look_ends() -> None:
+    async with quiet() as w:
+        entry = await parked(w, Answer(ApiUnavailable("no answer"), late=5.0))
+        w.pipeline.heard([command(entry, Action.START)])
+        await w.until(w.results)
+        assert outcomes(w) == ["accepted", "done"]
+        assert "run_1" in replies(w)[-1].message
+    assert len(w.api.posts) == 1
+
+
+@virtually
 async def test_drop_makes_a_dead_letter_of_the_original_record() -> None:
     async with quiet() as w:
         entry = await parked(w)
