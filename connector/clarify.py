@@ -27,6 +27,9 @@ from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal
 from connector.logs import about
 
+Place = tuple[Holding, str]
+"""One document under one assignment: a decision of an assignment that is over must not keep the next one waiting."""
+
 UNCLEAR = (State.INTENT, State.PARKED)
 """States in which nobody knows yet whether a run exists."""
 
@@ -124,8 +127,8 @@ class Clarifier:
         self._spawn = spawn
         self._wake = wake
         self._metrics = metrics
-        self._deciding: set[str] = set()
-        self._meanwhile: dict[str, Fact] = {}
+        self._deciding: set[Place] = set()
+        self._meanwhile: dict[Place, Fact] = {}
         self._starts: dict[str, Command] = {}
 
     # ---- what is unclear -------------------------------------------------------------------------------------
@@ -167,7 +170,7 @@ class Clarifier:
         if self._now(entry.tag, entry.nonce) is None:
             return
         reply = self._reply_to_start(entry, f"Its run {run.id} was found, and is followed instead.")
-        self._decide(entry, lambda: self._adopt(holding, entry, run, reply))
+        self._decide(holding, entry, lambda: self._adopt(holding, entry, run, reply))
 
     def absent(self, holding: Holding, entry: Entry, reason: str) -> None:
         """The API shows no run with the document's tag, although it should by now if there were one."""
@@ -177,13 +180,13 @@ class Clarifier:
         entry = known[1]
         reply = self._reply_to_start(entry, "No run was found; it is started again.")
         if reply is not None:
-            self._decide(entry, lambda: self._repeat(holding, entry, "STARTED_BY_OPERATOR", reply))
+            self._decide(holding, entry, lambda: self._repeat(holding, entry, "STARTED_BY_OPERATOR", reply))
         elif entry.state is State.PARKED:
             return
         elif reason != NOT_SEARCHABLE and entry.repeats < self._most_repeats:
-            self._decide(entry, lambda: self._repeat(holding, entry, reason))
+            self._decide(holding, entry, lambda: self._repeat(holding, entry, reason))
         else:
-            self._decide(entry, lambda: self._park(holding, entry, reason))
+            self._decide(holding, entry, lambda: self._park(holding, entry, reason))
 
     # ---- what others say -------------------------------------------------------------------------------------
 
@@ -205,13 +208,14 @@ class Clarifier:
         if known is None:
             return False
         holding, entry = known
-        if str(entry.tag) in self._deciding:
-            self._meanwhile[str(entry.tag)] = fact
+        place = (holding, str(entry.tag))
+        if place in self._deciding:
+            self._meanwhile[place] = fact
         elif fact.run_id is not None:
             self._finder.hint(holding, entry, fact.run_id)
         else:
             reply = self._reply_to_start(entry, "Its first start certainly made no run; it is started again.")
-            self._decide(entry, lambda: self._wait_again(holding, entry, fact.outcome.upper(), reply))
+            self._decide(holding, entry, lambda: self._wait_again(holding, entry, fact.outcome.upper(), reply))
         return True
 
     def _heard_doorbell(self, tag: Tag, run_id: str) -> bool:
@@ -231,7 +235,7 @@ class Clarifier:
             return self._refuse(holding, command, "It is not open any more: it has its result or its dead letter.")
         if entry.state is not State.PARKED or entry.nonce != command.nonce:
             return self._refuse(holding, command, f"It is not parked as it was: it is {entry.state.value} now.")
-        if str(entry.tag) in self._deciding or str(entry.tag) in self._starts:
+        if (holding, str(entry.tag)) in self._deciding or str(entry.tag) in self._starts:
             return self._refuse(holding, command, "Something else is being done with it: look again in a moment.")
         self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.ACCEPTED, "Its owner has the command."))
         match command.action:
@@ -239,9 +243,9 @@ class Clarifier:
                 self._starts[str(entry.tag)] = command
                 self._finder.scan_now(holding, entry)
             case Action.ADOPT:
-                self._decide(entry, lambda: self._adopt_named(holding, entry, command))
+                self._decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
             case Action.DROP:
-                self._decide(entry, lambda: self._drop(holding, entry, command))
+                self._decide(holding, entry, lambda: self._drop(holding, entry, command))
         return True
 
     # ---- decisions -------------------------------------------------------------------------------------------
@@ -257,15 +261,16 @@ class Clarifier:
             return None  # its POST is open, or its outcome is being written
         return holding, entry
 
-    def _decide(self, entry: Entry, decision: Callable[[], Awaitable[None]]) -> bool:
+    def _decide(self, holding: Holding, entry: Entry, decision: Callable[[], Awaitable[None]]) -> bool:
         """Carry a decision out, unless another one about the document is under way."""
-        if str(entry.tag) in self._deciding:
+        place = (holding, str(entry.tag))
+        if place in self._deciding:
             return False
-        self._deciding.add(str(entry.tag))
-        self._spawn(self._carry_out(entry, decision))
+        self._deciding.add(place)
+        self._spawn(self._carry_out(place, entry, decision))
         return True
 
-    async def _carry_out(self, entry: Entry, decision: Callable[[], Awaitable[None]]) -> None:
+    async def _carry_out(self, place: Place, entry: Entry, decision: Callable[[], Awaitable[None]]) -> None:
         try:
             await decision()
         except OwnershipLost:
@@ -276,8 +281,8 @@ class Clarifier:
         except RecordTooLarge as error:
             about(entry).error("start_not_written", reason=str(error))
         finally:
-            self._deciding.discard(str(entry.tag))
-            fact = self._meanwhile.pop(str(entry.tag), None)
+            self._deciding.discard(place)
+            fact = self._meanwhile.pop(place, None)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:
             self._heard_fact(fact)
@@ -293,7 +298,7 @@ class Clarifier:
         if entry.state not in UNCLEAR or entry.nonce != intent.nonce:
             return False
         reply = self._reply_to_start(entry, f"Its first start was answered late: run {outcome.run.id} is followed.")
-        return self._decide(entry, lambda: self._adopt(holding, entry, outcome.run, reply))
+        return self._decide(holding, entry, lambda: self._adopt(holding, entry, outcome.run, reply))
 
     async def _adopt(self, holding: Holding, entry: Entry, run: Run, reply: Reply | None = None) -> None:
         await self._bought(holding, entry, run, adopted=True, reply=reply)

@@ -134,6 +134,20 @@ async def test_absence_and_a_find_at_one_moment_are_one_decision() -> None:
 
 
 @virtually
+async def test_a_decision_of_an_assignment_that_is_over_does_not_keep_the_next_one_waiting() -> None:
+    async with quiet() as w:
+        entry = await unclear(w)
+        w.kafka.hold()  # nobody knows yet that the first parking is not written any more
+        w.clarifier.absent(here(w), entry, "NOT_SEARCHABLE")
+        w.kafka.lose(P0)
+        w.kafka.assign(P0)
+        w.clarifier.absent(here(w), entry, "NOT_SEARCHABLE")  # which is said once
+        await asyncio.sleep(1.0)
+        w.kafka.release()
+        await w.until(lambda: w.open(State.PARKED))
+
+
+@virtually
 async def test_room_for_another_document_is_made_by_parking_one() -> None:
     async with world(Options(most_in_flight=1)) as w:
         w.api.script.append(UNCLEAR)
