@@ -130,6 +130,7 @@ class Clarifier:
         self._deciding: set[Place] = set()
         self._meanwhile: dict[Place, Fact] = {}
         self._starts: dict[str, Command] = {}
+        self._under_way: dict[Place, str] = {}
 
     # ---- what is unclear -------------------------------------------------------------------------------------
 
@@ -233,9 +234,13 @@ class Clarifier:
         entry = holding.get(str(command.tag))
         if entry is None:
             return self._refuse(holding, command, "It is not open any more: it has its result or its dead letter.")
+        place = (holding, str(entry.tag))
+        start = self._starts.get(str(entry.tag))
+        if command.id in (self._under_way.get(place), start.id if start is not None else None):
+            return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
         if entry.state is not State.PARKED or entry.nonce != command.nonce:
             return self._refuse(holding, command, f"It is not parked as it was: it is {entry.state.value} now.")
-        if (holding, str(entry.tag)) in self._deciding or str(entry.tag) in self._starts:
+        if place in self._deciding or start is not None:
             return self._refuse(holding, command, "Something else is being done with it: look again in a moment.")
         self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.ACCEPTED, "Its owner has the command."))
         match command.action:
@@ -243,8 +248,10 @@ class Clarifier:
                 self._starts[str(entry.tag)] = command
                 self._finder.scan_now(holding, entry)
             case Action.ADOPT:
+                self._under_way[place] = command.id
                 self._decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
             case Action.DROP:
+                self._under_way[place] = command.id
                 self._decide(holding, entry, lambda: self._drop(holding, entry, command))
         return True
 
@@ -282,6 +289,7 @@ class Clarifier:
             about(entry).error("start_not_written", reason=str(error))
         finally:
             self._deciding.discard(place)
+            self._under_way.pop(place, None)
             fact = self._meanwhile.pop(place, None)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:

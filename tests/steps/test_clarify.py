@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
@@ -466,24 +467,39 @@ async def test_adopt_says_when_something_else_has_settled_it_during_the_look() -
         assert w.results()[0]["run_id"] == "run_1"
 
 
-@pytest.mark.parametrize("action", [Action.START, Action.DROP])
+@pytest.mark.parametrize("action", Action)
 def test_a_command_that_comes_twice_is_done_once(action: Action) -> None:
     @virtually
     async def scenario() -> None:
         async with quiet() as w:
             entry = await parked(w, LOST)
             w.finder.answer = lambda _entry: "NOT_FOUND"
-            w.pipeline.heard([command(entry, action), command(entry, action)])
+            w.api.tag_of["run_9"] = str(entry.tag)
+            said = command(entry, action, "run_9" if action is Action.ADOPT else None)
+            w.pipeline.heard([said, said])
             await w.until(lambda: w.results() or w.dead_letters())
             await asyncio.sleep(10.0)
             assert len(w.results()) + len(w.dead_letters()) == 1
-            assert sorted(outcomes(w)) == ["accepted", "done", "refused"]
-            w.pipeline.heard([command(entry, action)])  # and late
-            await w.until(lambda: len(replies(w)) == 4)
+            assert outcomes(w) == ["accepted", "done"], "a refusal would end the wait of the one who sent it"
+            w.pipeline.heard([said])  # and late
+            await w.until(lambda: len(replies(w)) == 3)
             assert replies(w)[-1].outcome is ReplyOutcome.REFUSED
         assert len(w.api.posts) == (2 if action is Action.START else 1)
 
     scenario()
+
+
+@virtually
+async def test_another_command_is_refused_while_one_is_being_carried_out() -> None:
+    async with quiet() as w:
+        entry = await parked(w, LOST)
+        w.pipeline.heard([command(entry, Action.START), replace(command(entry, Action.DROP), id="c-2")])
+        await w.until(lambda: len(replies(w)) == 2)
+        assert [(reply.command_id, reply.outcome.value) for reply in replies(w)] == [
+            ("c-1", "accepted"),
+            ("c-2", "refused"),
+        ]
+        assert w.open(State.PARKED)
 
 
 @virtually
