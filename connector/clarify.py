@@ -166,12 +166,12 @@ class Clarifier:
 
     # ---- what the API's lists say ----------------------------------------------------------------------------
 
-    def found(self, holding: Holding, entry: Entry, run: Run) -> None:
-        """The API has a run with the document's tag."""
+    def found(self, holding: Holding, entry: Entry, run: Run) -> bool:
+        """The API has a run with the document's tag; whether that is acted upon, and need not be told again."""
         if self._now(entry.tag, entry.nonce) is None:
-            return
+            return False
         reply = self._reply_to_start(entry, f"Its run {run.id} was found, and is followed instead.")
-        self._decide(holding, entry, lambda: self._adopt(holding, entry, run, reply))
+        return self._decide(holding, entry, lambda: self._adopt(holding, entry, run, reply))
 
     def absent(self, holding: Holding, entry: Entry, reason: str) -> None:
         """The API shows no run with the document's tag, although it should by now if there were one."""

@@ -35,8 +35,8 @@ from connector.find.asking import ListClient, Pace, pause
 from connector.find.verifier import Check, Key, Verifier
 from connector.logs import logger
 
-Found = Callable[[Holding, Entry, Run], None]
-"""Told of a run that carries the tag of a start that is still unclear."""
+Found = Callable[[Holding, Entry, Run], bool]
+"""Told of a run that carries the tag of a start that is still unclear; whether that is acted upon."""
 
 Absent = Callable[[Holding, Entry, str], None]
 """Told of a start whose run does not show, with the reason."""
@@ -82,7 +82,8 @@ class Finder:
             budget: our share of the GET category, shared with whoever follows runs; at most half of it is used here.
             writes: our share of the WRITE category, for cancels.
             settle: seconds after which a run that does not show counts as absent.
-            found: told of a run whose own GET showed the tag of a start that is still unclear.
+            found: told of a run whose own GET showed the tag of a start that is still unclear; again after a while
+                when it says that nothing comes of it now.
             absent: told of a start whose run does not show, with ``NOT_FOUND`` or ``NOT_SEARCHABLE``. It is not looked
                 for any more then, unless it was parked before.
             clock: the time.
@@ -306,18 +307,24 @@ class Finder:
         wanted = self._wanted.get(check.key)
         return check.entry.run_id if wanted is None else wanted.entry.run_id
 
-    def _adopt(self, check: Check, run: Run) -> None:
-        """A run carries the tag of a document that has none: tell, if it is still the same start."""
+    def _adopt(self, check: Check, run: Run) -> bool:
+        """A run carries the tag of a document that has none: tell, if it is still the same start.
+
+        Returns:
+            False when something else is being done with the document, which may come to nothing.
+        """
         known = check.holding.get(check.key[1])
         wanted = self._wanted.get(check.key)
         if known is None or not is_same_start(known, check.entry if wanted is None else wanted.entry):
-            return
+            return True
+        if not self._found(check.holding, known, run):
+            return False
         watched = known.repeats > 0 and is_searchable(known.request, known.tag)
         purpose = Purpose.WATCHED if watched else Purpose.ADOPTED
         adopted = known.start(run.id, self._clock.wall_ms(), adopted=True)
         self._wanted[check.key] = self._want(check.holding, adopted, purpose)
         self._wake.set()
-        self._found(check.holding, known, run)
+        return True
 
     def _refuted(self, check: Check, run_id: str) -> None:
         wanted = self._wanted.get(check.key)

@@ -62,7 +62,7 @@ class Verifier:
         pace: Pace,
         writes: TokenBucket,
         run_of: Callable[[Check], str | None],
-        adopt: Callable[[Check, Run], None],
+        adopt: Callable[[Check, Run], bool],
         refuted: Callable[[Check, str], None],
         settled: Callable[[Check], None],
         clock: Clock,
@@ -75,7 +75,7 @@ class Verifier:
             pace: how often it may be asked.
             writes: our share of the WRITE category, for cancels.
             run_of: the run that the document has already; every other one is a second.
-            adopt: told of the run of a document that has none yet.
+            adopt: told of the run of a document that has none yet; False when it is to be told again.
             refuted: told of a run that shows another tag.
             settled: told when nothing is left to ask about a document.
             clock: the time.
@@ -182,8 +182,7 @@ class Verifier:
             return False
         run_id = self._run_of(check)
         if run_id is None:
-            self._adopt(check, run)
-            return False
+            return not self._adopt(check, run) and self._clock.monotonic() - check.since < VERIFY_SECONDS
         return run_id != run.id and await self._second(check, run_id, run)
 
     async def _second(self, check: Check, run_id: str, second: Run) -> bool:

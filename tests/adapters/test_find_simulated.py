@@ -80,9 +80,10 @@ async def scene(*rules: Rule, settle: float = 60.0, lifetime: float = 600.0) -> 
         client = ExtendClient(HttpApi(simulator.base_url, "sk_test"))
         made: Scene
 
-        def found(_holding: Holding, entry: Entry, run: Run) -> None:
+        def found(_holding: Holding, entry: Entry, run: Run) -> bool:
             assert str(entry.tag) not in made.found, "found twice"
             made.found[str(entry.tag)] = run
+            return True
 
         def absent(_holding: Holding, entry: Entry, reason: str) -> None:
             made.absent[str(entry.tag)] = reason

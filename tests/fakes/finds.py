@@ -12,7 +12,7 @@ from connector.core.run import Run
 from connector.core.signal import Signal
 from connector.documents import Holding
 
-Found = Callable[[Holding, Entry, Run], None]
+Found = Callable[[Holding, Entry, Run], bool]
 Absent = Callable[[Holding, Entry, str], None]
 
 

@@ -260,8 +260,8 @@ class SimWorker:
     def _came_late(self, intent: Entry, run: Run) -> None:
         self.clarifier.came_late(intent, run)
 
-    def _found(self, holding: Holding, entry: Entry, run: Run) -> None:
-        self.clarifier.found(holding, entry, run)
+    def _found(self, holding: Holding, entry: Entry, run: Run) -> bool:
+        return self.clarifier.found(holding, entry, run)
 
     def _absent(self, holding: Holding, entry: Entry, reason: str) -> None:
         self.clarifier.absent(holding, entry, reason)

@@ -60,6 +60,7 @@ class Search:
     began: float
     found: list[tuple[str, str]] = field(default_factory=list)
     absent: list[tuple[str, str, float]] = field(default_factory=list)
+    deaf: bool = False
 
     def want(self, wanted: Entry) -> Entry:
         self.holding.put(wanted)
@@ -96,9 +97,12 @@ class Search:
 async def searching(rate: float | None = None, settle: float = SETTLE) -> AsyncIterator[Search]:
     api, metrics = FakeApi(always_shows=("PROCESSING",)), Metrics()
 
-    def was_found(where: Holding, wanted: Entry, run: Run) -> None:
+    def was_found(where: Holding, wanted: Entry, run: Run) -> bool:
         assert where is holding
+        if search.deaf:
+            return False
         search.found.append((str(wanted.tag), run.id))
+        return True
 
     def was_absent(where: Holding, wanted: Entry, reason: str) -> None:
         assert where is holding
@@ -297,6 +301,19 @@ async def test_a_hint_still_counts_when_the_start_was_parked_meanwhile_but_not_w
             s.finder.hint(s.holding, wanted, f"run_{number}")
         await asyncio.sleep(10)
         assert [run for _, run in s.found] == ["run_1"]
+
+
+@virtually
+async def test_a_run_of_which_nothing_comes_at_the_moment_is_told_again() -> None:
+    async with searching() as s:
+        wanted = s.want(entry(state=State.PARKED))
+        s.api.tag_of["run_9"] = str(wanted.tag)
+        s.deaf = True  # a person's command is being carried out, which ends in a refusal
+        s.finder.hint(s.holding, wanted, "run_9")
+        await asyncio.sleep(5)
+        s.deaf = False
+        await asyncio.sleep(30)
+        assert s.found == [(str(wanted.tag), "run_9")]
 
 
 @virtually
