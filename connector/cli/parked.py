@@ -223,6 +223,7 @@ def _nobody(settings: Config, cluster: Cluster) -> str:
             else f"No worker is running: the group {settings.name} has no members."
         )
     return (
-        f"No owner answered within {ANSWER_SECONDS:.0f} s. {seen} A worker that starts within a few minutes may still "
-        "do it. The command may be sent again: it is done once at the most."
+        f"No owner answered within {ANSWER_SECONDS:.0f} s. {seen} A worker that starts later does it still, while "
+        "the signals topic keeps it and the document is parked as it is now. The command may be sent again: it is done "
+        "once at the most."
     )
