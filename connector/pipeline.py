@@ -123,6 +123,7 @@ class Pipeline:
         self._clock = clock
         self._metrics = metrics
         self._stopping = False
+        self._over = False
         self._wake = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -196,8 +197,11 @@ class Pipeline:
     async def run(self) -> None:
         """Start documents, in the order of offsets and fairly between partitions, until cancelled."""
         async with self._tasks:
-            await self._guarded(self._start_documents())
-            await asyncio.Event().wait()  # after an error: what is under way ends in order, in this task group
+            try:
+                await self._guarded(self._start_documents())
+                await asyncio.Event().wait()  # after an error: what is under way ends in order, in this task group
+            finally:
+                self._over = True
 
     async def _start_documents(self) -> None:
         while True:
@@ -243,8 +247,12 @@ class Pipeline:
         self._wake.set()
 
     def spawn(self, work: Coroutine[object, object, None]) -> None:
-        """Run a coroutine in the pipeline's task group."""
-        self._tasks.create_task(self._guarded(work))
+        """Run a coroutine in the pipeline's task group; once that is over, nothing is left to be done."""
+        if self._over:  # an answer came late, say
+            work.close()
+            return
+        task = self._tasks.create_task(self._guarded(work))
+        task.add_done_callback(lambda _done: work.close())  # one that was cancelled before it began is open still
 
     def _start_what_may(self, now: float) -> float | None:
         """Start what gates, budgets and limits allow now; returns the seconds until they may allow more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import NoReturn
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from connector.core.entry import State
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
-from tests.steps.world import P0, world
+from tests.steps.world import P0, Options, World, world
 
 
 def fail(*_: object) -> NoReturn:
@@ -61,3 +62,17 @@ async def test_a_bug_in_a_start_leaves_no_start_open() -> None:
         await w.until(lambda: w.fatal)
         assert w.pipeline.open_starts == 0
         w.fatal.clear()
+
+
+@virtually
+async def test_what_comes_while_the_pipeline_ends_or_after_it_is_closed_and_raises_nothing() -> None:
+    w = World(Options())
+    pipeline = asyncio.create_task(w.pipeline.run())
+    await asyncio.sleep(0)
+    pipeline.cancel()
+    during, after = asyncio.sleep(1.0), asyncio.sleep(1.0)
+    w.pipeline.spawn(during)
+    await asyncio.gather(pipeline, return_exceptions=True)
+    w.pipeline.spawn(after)
+    await asyncio.sleep(0)
+    assert [inspect.getcoroutinestate(each) for each in (during, after)] == [inspect.CORO_CLOSED] * 2
