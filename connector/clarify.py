@@ -334,7 +334,7 @@ class Clarifier:
     async def _drop(self, holding: Holding, entry: Entry, command: Command) -> None:
         error = RecordRejected(Reason.DROPPED, "A person gave up this document; its start was unclear.", stage="start")
         reply = Reply(command.id, command.tag, ReplyOutcome.DONE, "It is a dead letter now.")
-        await self._journal.finish(holding, entry, self._dead_letter_of(entry, error), reply)
+        await self._journal.bury(holding, entry, self._dead_letter_of(entry, error), reply)
         holding.close(entry)
         self._finder.forget_entry(holding, entry)
         self._settled(entry, None)

@@ -372,7 +372,7 @@ class Pipeline:
             api_code=outcome.code,
             request_id=outcome.request_id,
         )
-        await self._journal.finish(holding, intent, self._emitter.dead_letter_of(intent, error))
+        await self._journal.bury(holding, intent, self._emitter.dead_letter_of(intent, error))
         holding.close(intent)
         self._metrics.dead_letters.labels(reason=error.reason).inc()
         about(intent).warning("dead_letter", reason=error.reason, api_code=outcome.code)

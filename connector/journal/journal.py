@@ -95,9 +95,13 @@ class Journal:
         """The NEEDS_REVIEW is emitted and the document stays open."""
         return self._write("review", holding, [result, self._entry(entry)])
 
-    def finish(self, holding: Holding, entry: Entry, result: OutRecord, reply: Reply | None = None) -> Written:
-        """The result, or the dead letter, and the tombstone: together or not at all."""
-        return self._write("result", holding, [result, self._tombstone(entry), *self._replies(reply)])
+    def finish(self, holding: Holding, entry: Entry, result: OutRecord) -> Written:
+        """The result and the tombstone: together or not at all."""
+        return self._write("result", holding, [result, self._tombstone(entry)])
+
+    def bury(self, holding: Holding, entry: Entry, dead_letter: OutRecord, reply: Reply | None = None) -> Written:
+        """The dead letter of an open document and the tombstone. Unlike a result it has no smaller form."""
+        return self._write("reject", holding, [dead_letter, self._tombstone(entry), *self._replies(reply)])
 
     def answer(self, holding: Holding, reply: Reply) -> Written:
         """An operator is told how far a command has come. Only the owner can: the partition's offset goes with it."""

@@ -6,7 +6,7 @@ import pytest
 
 from connector.adapters.kafka.member import Polled
 from connector.adapters.kafka.transactions import End, Ended
-from connector.core.commit import Phase
+from connector.core.commit import Kind, Phase
 from connector.core.record import Partition, Record
 from connector.journal.kafka_thread import REPORT_SECONDS, REVOKE_SECONDS
 from tests.journal.thread_world import P0, P1, ThreadWorld
@@ -369,12 +369,13 @@ def test_no_offset_passes_a_record_that_a_stuck_topic_holds_back(w: ThreadWorld)
     assert w.transactions[-1].offsets == {P0: 7}
 
 
-def test_a_started_run_that_cannot_be_written_down_stops_its_partition(w: ThreadWorld) -> None:
+@pytest.mark.parametrize("kind", ["started", "reject"])
+def test_what_has_no_smaller_form_and_cannot_be_written_down_stops_its_partition(w: ThreadWorld, kind: Kind) -> None:
     w.own(P0)
     w.ends.append(Ended(End.ABORTED, "record refused", refused=(0,)))
-    w.write(P0, "started")
+    w.write(P0, kind)
     w.turn(4)
-    assert w.of("settled") == [("settled", ("started", "RecordTooLarge"))]
+    assert w.of("settled") == [("settled", (kind, "RecordTooLarge"))]
     assert w.sample("stopped_partitions", topic="documents", partition="0", reason="record_too_large") == 1
 
 

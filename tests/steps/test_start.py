@@ -276,7 +276,7 @@ async def test_a_refused_document_is_a_dead_letter_in_the_transaction_that_close
         assert headers["extend.api.code"] == b"INVALID_REQUEST"
         assert headers["extend.api.request_id"] == b"req_1"
         assert w.open() == []
-        assert w.kinds() == ["intent", "result"]
+        assert w.kinds() == ["intent", "reject"]
 
 
 @virtually
