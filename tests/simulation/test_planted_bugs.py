@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from connector.logs import silence
 from tests.simulation.plans import PLANS
 from tests.simulation.planted import BUGS, planted
 from tests.simulation.scenario import play
@@ -19,7 +18,6 @@ MOST_SEEDS = 600
 
 def first_broken(bug: str) -> tuple[int, set[str]]:
     """The first world in which the bug breaks what it must break."""
-    silence()
     expected, seen = BUGS[bug].invariants, set[str]()
     with planted(bug):
         for seed in range(MOST_SEEDS):
@@ -47,7 +45,6 @@ def _print(lines: Iterable[str]) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("plan", sorted(PLANS))
 def test_the_same_worlds_are_sound_without_a_bug(plan: str) -> None:
-    silence()
     for seed in range(SEEDS):
         verdict = play(PLANS[plan](seed)).verdict
         assert not verdict.violations, f"{plan} {seed}: {verdict}"
