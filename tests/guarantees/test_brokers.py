@@ -91,7 +91,7 @@ async def test_a_dead_broker_loses_and_doubles_nothing(
     assert len({run.tag for run in history.runs}) == len(history.runs)
 
 
-AWAY_SECONDS = float(os.environ.get("BROKERS_AWAY_SECONDS", "45"))
+AWAY_SECONDS = float(os.environ.get("BROKERS_AWAY_SECONDS", "25"))
 """How long all brokers are away; longer than a session, a transaction's timeout and the watchdog's patience."""
 
 
