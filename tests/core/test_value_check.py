@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from connector.core.framing import Codec, DoesNotFit, load_checked
@@ -90,6 +90,7 @@ _any = st.recursive(
 @given(st.dictionaries(st.sampled_from(list(GOOD)), _any, max_size=3))
 def test_it_agrees_with_the_check_of_fastavro(changes: dict[str, object]) -> None:
     datum = GOOD | changes
+    assume(datum["many"] != b"")  # fastavro takes empty bytes for an empty array, and only those
     theirs = fastavro.validate(datum, fastavro.parse_schema(SCHEMA), raise_errors=False, strict=True)
     assert (check(datum) is None) == theirs
 
