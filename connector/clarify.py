@@ -21,14 +21,11 @@ from connector.core.record import OutRecord
 from connector.core.run import Run
 from connector.core.signal import Action, Command, Fact, Reply, ReplyOutcome, Signal, fact_of, kind_of
 from connector.core.tag import Tag
-from connector.documents import Holding, Holdings
+from connector.documents import DocumentKey, Holding, Holdings
 from connector.facts import Facts
 from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal
 from connector.logs import about
-
-Place = tuple[Holding, str]
-"""One document under one assignment: a decision of an assignment that is over must not keep the next one waiting."""
 
 UNCLEAR = (State.INTENT, State.PARKED)
 """States in which nobody knows yet whether a run exists."""
@@ -127,18 +124,22 @@ class Clarifier:
         self._spawn = spawn
         self._wake = wake
         self._metrics = metrics
-        self._deciding: set[Place] = set()
-        self._meanwhile: dict[Place, Fact] = {}
+        self._deciding: set[DocumentKey] = set()
+        self._meanwhile: dict[DocumentKey, Fact] = {}
         self._starts: dict[str, Command] = {}
-        self._under_way: dict[Place, str] = {}
+        self._under_way: dict[DocumentKey, str] = {}
 
     # ---- what is unclear -------------------------------------------------------------------------------------
 
     def unclear(self, holding: Holding, entry: Entry) -> None:
         """Find out about this start. Also for what was parked: its run may still turn up."""
-        self._starts.pop(str(entry.tag), None)  # of an assignment that is over; the operator was not answered
         if not self._use_late_answer(entry):
             self._finder.look_for(holding, entry)
+
+    def forget(self, holding: Holding) -> None:
+        """The assignment is over. Who waits for an answer asks again, and the new owner answers."""
+        for tag in [tag for tag, command in self._starts.items() if command.tag.partition == holding.partition]:
+            del self._starts[tag]
 
     def started(self, holding: Holding, entry: Entry) -> None:
         """A document has its run. If it was started more than once, another one may turn up."""
@@ -209,9 +210,9 @@ class Clarifier:
         if known is None:
             return False
         holding, entry = known
-        place = (holding, str(entry.tag))
-        if place in self._deciding:
-            self._meanwhile[place] = fact
+        key = (holding, str(entry.tag))
+        if key in self._deciding:
+            self._meanwhile[key] = fact
         elif fact.run_id is not None:
             self._finder.hint(holding, entry, fact.run_id)
         else:
@@ -234,13 +235,13 @@ class Clarifier:
         entry = holding.get(str(command.tag))
         if entry is None:
             return self._refuse(holding, command, "It is not open any more: it has its result or its dead letter.")
-        place = (holding, str(entry.tag))
+        key = (holding, str(entry.tag))
         start = self._starts.get(str(entry.tag))
-        if command.id in (self._under_way.get(place), start.id if start is not None else None):
+        if command.id in (self._under_way.get(key), start.id if start is not None else None):
             return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
         if entry.state is not State.PARKED or entry.nonce != command.nonce:
             return self._refuse(holding, command, f"It is not parked as it was: it is {entry.state.value} now.")
-        if place in self._deciding or start is not None:
+        if key in self._deciding or start is not None:
             return self._refuse(holding, command, "Something else is being done with it: look again in a moment.")
         self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.ACCEPTED, "Its owner has the command."))
         match command.action:
@@ -248,10 +249,10 @@ class Clarifier:
                 self._starts[str(entry.tag)] = command
                 self._finder.scan_now(holding, entry)
             case Action.ADOPT:
-                self._under_way[place] = command.id
+                self._under_way[key] = command.id
                 self._decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
             case Action.DROP:
-                self._under_way[place] = command.id
+                self._under_way[key] = command.id
                 self._decide(holding, entry, lambda: self._drop(holding, entry, command))
         return True
 
@@ -270,14 +271,14 @@ class Clarifier:
 
     def _decide(self, holding: Holding, entry: Entry, decision: Callable[[], Awaitable[None]]) -> bool:
         """Carry a decision out, unless another one about the document is under way."""
-        place = (holding, str(entry.tag))
-        if place in self._deciding:
+        key = (holding, str(entry.tag))
+        if key in self._deciding:
             return False
-        self._deciding.add(place)
-        self._spawn(self._carry_out(place, entry, decision))
+        self._deciding.add(key)
+        self._spawn(self._carry_out(key, entry, decision))
         return True
 
-    async def _carry_out(self, place: Place, entry: Entry, decision: Callable[[], Awaitable[None]]) -> None:
+    async def _carry_out(self, key: DocumentKey, entry: Entry, decision: Callable[[], Awaitable[None]]) -> None:
         try:
             await decision()
         except OwnershipLost:
@@ -288,9 +289,9 @@ class Clarifier:
         except RecordTooLarge as error:
             about(entry).error("start_not_written", reason=str(error))
         finally:
-            self._deciding.discard(place)
-            self._under_way.pop(place, None)
-            fact = self._meanwhile.pop(place, None)
+            self._deciding.discard(key)
+            self._under_way.pop(key, None)
+            fact = self._meanwhile.pop(key, None)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:
             self._heard_fact(fact)

@@ -171,6 +171,10 @@ class Holding:
             self._offer(places[0])
 
 
+DocumentKey = tuple[Holding, str]
+"""One document under one assignment, by its tag: what belongs to an assignment that is over holds up no other."""
+
+
 class Holdings:
     """The holdings of this process."""
 

@@ -179,6 +179,7 @@ class Pipeline:
                 holding.settling = holding.over = True
                 self._follower.forget(holding)
                 self._finder.forget(holding)
+                self._clarifier.forget(holding)
                 self._signals.forget(partition, assignment)
                 self._holdings.remove(holding)
         self._wake.set()

@@ -30,9 +30,9 @@ from connector.core.lookup import (
     slow_wait,
 )
 from connector.core.run import Run
-from connector.documents import Holding
+from connector.documents import DocumentKey, Holding
 from connector.find.asking import ListClient, Pace, pause
-from connector.find.verifier import Check, Key, Verifier
+from connector.find.verifier import Check, Verifier
 from connector.logs import logger
 
 Found = Callable[[Holding, Entry, Run], bool]
@@ -109,7 +109,7 @@ class Finder:
             clock=clock,
             metrics=metrics,
         )
-        self._wanted: dict[Key, Wanted] = {}
+        self._wanted: dict[DocumentKey, Wanted] = {}
         self._unsearchable: list[Wanted] = []
         self._scanning: set[Group] = set()
         self._failures: dict[Group, int] = {}

@@ -15,15 +15,12 @@ from connector.core.lookup import proves
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, is_terminal
 from connector.core.schedule import Schedule
-from connector.documents import Holding
+from connector.documents import DocumentKey, Holding
 from connector.find.asking import ListClient, Pace, pause
 from connector.logs import about
 
 VERIFY_SECONDS = 600.0
 """How long a run that was named is asked about while the API does not know it or does not answer."""
-
-Key = tuple[Holding, str]
-"""One document under one assignment: holding and tag."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +44,7 @@ class Check:
     failures: int = 0
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DocumentKey:
         """Whose runs they may be."""
         return self.holding, str(self.entry.tag)
 
@@ -90,7 +87,7 @@ class Verifier:
         self._settled = settled
         self._clock = clock
         self._metrics = metrics
-        self._checks: dict[Key, Check] = {}
+        self._checks: dict[DocumentKey, Check] = {}
         self._due: Schedule[Check] = Schedule()
         self._reported: dict[Holding, set[str]] = {}
         self._wake = asyncio.Event()
@@ -108,7 +105,7 @@ class Verifier:
             self._due.put(check, now)
             self._wake.set()
 
-    def is_busy(self, key: Key) -> bool:
+    def is_busy(self, key: DocumentKey) -> bool:
         """Whether runs of this document are still to be asked about."""
         return key in self._checks
 
@@ -116,7 +113,7 @@ class Verifier:
         """Whether it is a second run that was reported."""
         return run_id in self._reported.get(holding, ())
 
-    def drop(self, key: Key) -> None:
+    def drop(self, key: DocumentKey) -> None:
         """Ask nothing more about this document."""
         check = self._checks.pop(key, None)
         if check is not None:
