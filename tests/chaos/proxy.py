@@ -170,15 +170,21 @@ class KafkaProxy:
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.sleep(0)  # transports close in the next turn of the loop
 
     def _accept(self, broker: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._serve(_Connection(broker), reader, writer))
+        task = self._keep(self._serve(_Connection(broker), reader, writer))
+        task.add_done_callback(lambda _: writer.transport.abort())  # also of a task that ended before its first step
+
+    def _keep(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _serve(
         self,
@@ -190,18 +196,16 @@ class KafkaProxy:
         try:
             from_broker, to_broker = await asyncio.open_connection(HOST, self._targets[connection.broker])
         except (KeyError, OSError):
-            writer.transport.abort()
             return
-        answers = asyncio.ensure_future(_answers(connection, from_broker, writer))
+        answers = self._keep(_answers(connection, from_broker, writer))
+        # Nothing is awaited once it ends: a second cancellation there would leave connections open.
+        answers.add_done_callback(lambda _: to_broker.transport.abort())
         try:
             await self._requests(connection, reader, to_broker)
             if connection.held:
                 await asyncio.wait([answers], timeout=_LINGER_SECONDS)
         finally:
             answers.cancel()
-            await asyncio.gather(answers, return_exceptions=True)
-            writer.transport.abort()
-            to_broker.transport.abort()
 
     async def _requests(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from connector.adapters.metrics import PREFIX, Metrics
@@ -81,8 +82,21 @@ class Running:
         Raises:
             TimeoutError: it had not in time.
         """
+        await self._until(lambda: self.metric(name, **labels) >= value, within)
+
+    async def until_is(self, name: str, value: float, within: float = 30.0, **labels: str) -> None:
+        """Wait until a metric has just this value.
+
+        What the worker did can be read in the topics before the worker hears of its commit and counts.
+
+        Raises:
+            TimeoutError: it had not in time.
+        """
+        await self._until(lambda: self.metric(name, **labels) == value, within)
+
+    async def _until(self, holds: Callable[[], bool], within: float) -> None:
         async with asyncio.timeout(within):
-            while self.metric(name, **labels) < value:
+            while not holds():
                 if self.task.done():
                     await self.task
                 await asyncio.sleep(0.02)

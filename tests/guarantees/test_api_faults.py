@@ -67,8 +67,8 @@ async def test_an_outage_leaves_a_few_unclear_and_all_others_resume(scene: Scene
         scene.heal()
         history = await scene.until(_settled_but_parked(30), within=CLEAR_SECONDS)
 
-        assert worker.metric("parked_documents") == len(history.open_entries)
-        assert worker.metric("starts_stopped", reason="breaker") == 0
+        await worker.until_is("parked_documents", len(history.open_entries))
+        await worker.until_is("starts_stopped", 0, reason="breaker")
 
     # What was created is found by its tag while creates still fail; nothing else has come out.
     unclear = sum(entry.state in ("intent", "parked") for entry in during.open_entries)
@@ -104,7 +104,7 @@ async def test_answers_that_come_after_the_deadline_are_adopted(scene: Scene) ->
     async with scene.worker(scene.config(start=SHORT)) as worker:
         history = await scene.until_results(6)
         assert worker.metric("unclear_starts_total", end="parked") == 0
-        assert worker.metric("unclear_starts_total", end="adopted") == 2
+        await worker.until_is("unclear_starts_total", 2, end="adopted")
 
     assert_once(history, names)
 
@@ -159,7 +159,7 @@ async def test_a_refused_key_stops_starts_and_nothing_else_until_the_file_has_a_
             await worker.until("runs_started_total", 62)
             scene.api_time.forward(HOUR)
             history = await scene.until_results(62)
-            assert worker.metric("starts_stopped", reason="forbidden") == 0
+            await worker.until_is("starts_stopped", 0, reason="forbidden")
             assert worker.metric("unclear_starts_total") == 0
 
     assert {entry.state for entry in during.open_entries} == {"ready"}
@@ -179,7 +179,7 @@ async def test_a_wrong_processor_costs_twenty_dead_letters_and_no_topic(scene: S
         assert _waiting(worker) <= 100 + MOST_STARTS
         scene.heal()
         history = await scene.until_results(280)
-        assert worker.metric("starts_stopped", reason="refusals") == 0
+        await worker.until_is("starts_stopped", 0, reason="refusals")
 
     assert during.results == ()
     assert sum(during.committed.values()) < 300, "the topic was drained"

@@ -77,8 +77,8 @@ async def test_bad_records_are_kept_byte_for_byte_and_good_ones_between_them_go_
             lambda h: len(h.results) == len(names) and not h.open_entries and sum(h.committed.values()) == count
         )
         letters = await scene.dead_letters()
-        assert worker.metric("records_skipped_total", reason="tombstone") == 1
-        assert worker.metric("dead_letters_total") == len(BAD)
+        await worker.until_is("records_skipped_total", 1, reason="tombstone")
+        await worker.until_is("dead_letters_total", len(BAD))
 
     assert_once(history, names)
     assert history.committed == history.marks == {scene.partition(0): count}

@@ -10,7 +10,7 @@ import httpx
 
 from connector.config.sections import Start
 from connector.simulator.rules import Rule
-from tests.guarantees.scene import Scene, eventually
+from tests.guarantees.scene import Scene
 from tests.kafka.project import Done, Project
 
 SHORT = Start(deadline=1.0, settle=6.0)
@@ -51,7 +51,7 @@ async def test_a_person_decides_about_parked_documents_and_sees_what_comes_of_it
     scene.faults(Rule(kind="error", stage="before", action="create", status=503, contains="lost"))
     await scene.write("lost-1", "lost-2", partition=0)
     async with scene.worker(scene.config(start=SHORT)) as worker:
-        await eventually(lambda: worker.metric("parked_documents") == 2, "two documents are parked", PARK_SECONDS)
+        await worker.until_is("parked_documents", 2, PARK_SECONDS)
         scene.heal()
         await scene.write("good", partition=1)
         await scene.until(lambda history: len(history.results) == 1)

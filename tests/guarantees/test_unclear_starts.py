@@ -94,7 +94,7 @@ async def test_with_retry_what_was_never_created_is_started_again(scene: Scene) 
         scene.config(start=Start(deadline=1.0, settle=6.0, on_unclear="retry")),
     ) as worker:
         history = await scene.until_results(4, within=CLEAR_SECONDS)
-        assert worker.metric("unclear_starts_total", end="retried") == 2
+        await worker.until_is("unclear_starts_total", 2, end="retried")
 
     assert_once(history, names)
 
