@@ -29,7 +29,7 @@ broker: .venv/.installed ## a real Apache Kafka on localhost:9092 for trying thi
 	@$(RUN) tests.kafka.broker $(ARGS)
 
 test: check ## everything: make check, then all tests, some on a real Apache Kafka that they start
-	$(RUN) pytest $(addprefix --ignore=,$(QUICK)) $(ARGS)
+	$(RUN) pytest -n 2 --dist loadscope $(addprefix --ignore=,$(QUICK)) $(ARGS)
 
 check: .venv/.installed ## lint, formatting, types, layers, chart: seconds
 	$(RUN) ruff check .

@@ -10,6 +10,7 @@ from tests.chaos.__main__ import run
 from tests.chaos.chaos import PER_SECOND
 from tests.kafka.cluster import given_kafka
 from tests.kafka.jars import BROKER_VARIABLE
+from tests.summary import Say
 
 MINUTES = 4.0
 SEED = 1
@@ -19,14 +20,13 @@ SEED = 1
 @pytest.mark.timeout(1_200)
 def test_whatever_happens_every_reference_comes_out_once_and_is_bought_once(
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    say: Say,
 ) -> None:
     if given_kafka() is not None:
         pytest.skip(f"{BROKER_VARIABLE} names a broker whose nodes are not ours to kill")
 
     report = run(tmp_path, minutes=MINUTES, seed=SEED)
-    with capsys.disabled():
-        print(f"\n{report}")  # noqa: T201 - its figures are part of what the suite says
+    say(str(report))
 
     assert report.kept, str(report)
     assert report.verdict.counts["inputs"] == 60 * MINUTES * PER_SECOND

@@ -73,6 +73,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         fetch_jars(read_lock(), cache_folder())
     except BrokerUnavailable as error:
+        if hasattr(session.config, "workerinput"):
+            session.shouldfail = str(error)  # the process that started this one says it, once
+            return
         raise pytest.UsageError(str(error)) from error
 
 

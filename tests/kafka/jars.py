@@ -6,11 +6,13 @@ prints the lock file with the sums of what the repository serves now, for a chan
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,19 +79,32 @@ def fetch_jars(jars: Sequence[Jar], folder: Path) -> list[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [jar for jar in jars if sum_of(folder / jar.file_name) != jar.sha256]
-        if missing:
-            # One after the other by exact coordinates: jgo's own resolution of kafka_2.13 picks clients 3.8.0.
-            with tempfile.TemporaryDirectory(dir=folder) as staging, ThreadPoolExecutor(_THREADS) as pool:
-                for jar, path in zip(missing, pool.map(lambda jar: fetch(jar, Path(staging)), missing), strict=True):
-                    check(jar, path)
-                    path.replace(folder / jar.file_name)  # atomic: an interrupted run leaves no half jar
+        with _one_at_a_time(folder):
+            _fetch_missing(jars, folder)
     except OSError as error:
         raise BrokerUnavailable(
             f"Kafka's jars cannot be kept in {folder} ({error.strerror or error}); name another folder in "
             f"{CACHE_VARIABLE}.",
         ) from error
     return [folder / jar.file_name for jar in jars]
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Two processes that find the cache empty shall not both fill it."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch_missing(jars: Sequence[Jar], folder: Path) -> None:
+    missing = [jar for jar in jars if sum_of(folder / jar.file_name) != jar.sha256]
+    if missing:
+        # One after the other by exact coordinates: jgo's own resolution of kafka_2.13 picks clients 3.8.0.
+        with tempfile.TemporaryDirectory(dir=folder) as staging, ThreadPoolExecutor(_THREADS) as pool:
+            for jar, path in zip(missing, pool.map(lambda jar: fetch(jar, Path(staging)), missing), strict=True):
+                check(jar, path)
+                path.replace(folder / jar.file_name)  # atomic: an interrupted run leaves no half jar
 
 
 def sum_of(path: Path) -> str | None:

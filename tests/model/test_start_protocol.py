@@ -9,6 +9,7 @@ import pytest
 from tests.model.invariants import Invariant
 from tests.model.search import Search
 from tests.model.start_protocol import WRITES, Protocol, State
+from tests.summary import Say
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ def tell(text: str) -> None:
 
 
 @pytest.mark.parametrize("variant", SOUND, ids=lambda variant: variant.name)
-def test_the_protocol_keeps_every_invariant_in_every_state(variant: Variant) -> None:
+def test_the_protocol_keeps_every_invariant_in_every_state(variant: Variant, say: Say) -> None:
     found = Search(variant.protocol, inputs=variant.inputs, most_runs=variant.most_runs).run()
-    tell(f"\n{variant.name}: {found.states} states, at most {found.most_runs} runs, {found.seconds:.1f} s")
+    say(f"model: {variant.name}: {found.states} states, at most {found.most_runs} runs, {found.seconds:.1f} s")
     assert not found.broken, "\n".join(f"{invariant.value}:\n{way}" for invariant, way in found.broken.items())
     assert found.most_runs == variant.most_runs + variant.protocol.operator
     assert found.journaled == set(State), "the search did not come everywhere, so it proves little"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from tests.simulation.plans import PLANS
 from tests.simulation.planted import BUGS, planted
 from tests.simulation.scenario import play
+from tests.summary import Say
 
 SEEDS = 150
 """Worlds of each kind."""
@@ -29,17 +28,12 @@ def first_broken(bug: str) -> tuple[int, set[str]]:
 
 
 @pytest.mark.timeout(600)
-def test_every_bug_is_caught_and_the_invariant_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_bug_is_caught_and_the_invariant_is_named(say: Say) -> None:
     lines = []
     for bug in BUGS:
         seed, broken = first_broken(bug)
         lines.append(f"  {', '.join(sorted(broken)):12} {bug}: {BUGS[bug].what} ({BUGS[bug].plan} {seed})")
-    with capsys.disabled():
-        _print([f"\nsimulation: {len(BUGS)} planted bugs, caught by", *lines])
-
-
-def _print(lines: Iterable[str]) -> None:
-    print("\n".join(lines))  # noqa: T201 - the figures are what it is for
+    say("\n".join([f"simulation: {len(BUGS)} planted bugs, caught by", *lines]))
 
 
 @pytest.mark.timeout(600)
