@@ -25,7 +25,7 @@ VERIFY_SECONDS = 600.0
 
 @dataclass(slots=True, eq=False)
 class Check:
-    """Runs that may be a document's and are to be asked about, the oldest first.
+    """Runs that may be a document's and are to be asked about, the oldest first but for those that nobody knows yet.
 
     Attributes:
         holding: the assignment.
@@ -153,10 +153,15 @@ class Verifier:
             run = await self._client.get(check.entry.request.run_type, run_id)
         except ApiError as error:
             again = self._may_know_later(check, run_id, error)
+            unknown = isinstance(error, ApiNotFound)
         else:
             again = await self._answered(check, run)
+            unknown = False
         if again:
             check.failures += 1
+            if unknown:  # whoever named it may be mistaken: the others must not wait for it
+                check.run_ids.remove(run_id)
+                check.run_ids.append(run_id)
         else:
             check.run_ids.remove(run_id)
             check.failures = 0

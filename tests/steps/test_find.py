@@ -291,6 +291,31 @@ async def test_a_hint_is_verified_at_once() -> None:
 
 
 @virtually
+async def test_a_run_that_the_api_does_not_know_keeps_the_right_one_waiting_for_a_moment_only() -> None:
+    async with searching() as s:
+        wanted = s.want(entry())
+        s.api.shows["run_wrong"] = deque([not_found()])
+        s.api.tag_of["run_9"] = str(wanted.tag)
+        s.finder.hint(s.holding, wanted, "run_wrong")
+        s.finder.hint(s.holding, wanted, "run_9")
+        await asyncio.sleep(5)
+        assert s.found == [(str(wanted.tag), "run_9")]
+
+
+@virtually
+async def test_an_api_that_does_not_answer_changes_nothing_in_that_the_older_run_comes_first() -> None:
+    async with searching() as s:
+        wanted = s.want(entry())
+        s.api.always_shows = ("PROCESSING",)
+        s.api.shows["run_1"] = deque([ApiUnavailable("no answer"), "PROCESSING"])
+        for run_id in ("run_1", "run_2"):
+            s.api.tag_of[run_id] = str(wanted.tag)
+            s.finder.hint(s.holding, wanted, run_id)
+        await asyncio.sleep(10)
+        assert s.found == [(str(wanted.tag), "run_1")]
+
+
+@virtually
 async def test_a_hint_still_counts_when_the_start_was_parked_meanwhile_but_not_when_it_was_started_again() -> None:
     async with searching() as s:
         parked, again = entry(1), entry(2)
