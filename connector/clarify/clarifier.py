@@ -1,10 +1,4 @@
-"""Clarify: what becomes of a start that left it unclear whether a run exists. Lives on the event loop.
-
-Four voices can settle it, whichever comes first: the API's lists, where the run is looked up by its tag; a fact, what a
-former owner knows of its POST; an answer that came after its deadline; and a person, by a command. Until one does,
-the document stays an ``intent``, and from the end of the settle window on it is ``parked``. Every voice names the POST
-that it means by its nonce, and one decision about a document is carried out at a time, so none can buy a second run.
-"""
+"""The unclear starts of this process, and the decisions about them. Lives on the event loop."""
 
 from __future__ import annotations
 
@@ -12,14 +6,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from connector.adapters.metrics import Metrics
+from connector.clarify.commands import Commands, GetClient, Scans
 from connector.core.entry import Entry, State
-from connector.core.errors import ApiError, ApiNotFound, OwnershipLost, RecordRejected
-from connector.core.lookup import NOT_SEARCHABLE, proves
+from connector.core.errors import OwnershipLost, RecordRejected
+from connector.core.lookup import NOT_SEARCHABLE
 from connector.core.outcome import Started, StartOutcome, Unclear
-from connector.core.reasons import Reason
 from connector.core.record import OutRecord
 from connector.core.run import Run
-from connector.core.signal import Action, Command, Fact, Reply, ReplyOutcome, Signal, fact_of, kind_of
+from connector.core.signal import Command, Fact, Reply, Signal, fact_of, kind_of
 from connector.core.tag import Tag
 from connector.documents import DocumentKey, Holding, Holdings
 from connector.facts import Facts
@@ -31,7 +25,7 @@ UNCLEAR = (State.INTENT, State.PARKED)
 """States in which nobody knows yet whether a run exists."""
 
 
-class Finds(Protocol):
+class Finds(Scans, Protocol):
     """Looks runs up at the API; see ``connector.find``."""
 
     def look_for(self, holding: Holding, entry: Entry) -> None:
@@ -42,19 +36,6 @@ class Finds(Protocol):
 
     def hint(self, holding: Holding, entry: Entry, run_id: str) -> None:
         """Somebody says that this is its run: verify it."""
-
-    def scan_now(self, holding: Holding, entry: Entry) -> None:
-        """One complete scan as soon as the budget allows."""
-
-    def forget_entry(self, holding: Holding, entry: Entry) -> None:
-        """This start is nobody's business any more; of one that was adopted a second run may still turn up."""
-
-
-class GetClient(Protocol):
-    """The part of the API client that clarifying needs."""
-
-    async def get(self, run_type: str, run_id: str) -> Run:
-        """One GET."""
 
 
 class Bought(Protocol):
@@ -115,8 +96,6 @@ class Clarifier:
         self._journal = journal
         self._facts = facts
         self._finder = finder
-        self._client = client
-        self._dead_letter_of = dead_letter_of
         self._tell = tell
         self._bought = bought
         self._waits = waits
@@ -126,8 +105,15 @@ class Clarifier:
         self._metrics = metrics
         self._deciding: set[DocumentKey] = set()
         self._meanwhile: dict[DocumentKey, Fact] = {}
-        self._starts: dict[str, Command] = {}
-        self._under_way: dict[DocumentKey, str] = {}
+        self._commands = Commands(
+            holdings=holdings,
+            journal=journal,
+            finder=finder,
+            client=client,
+            decisions=self,
+            dead_letter_of=dead_letter_of,
+            metrics=metrics,
+        )
 
     # ---- what is unclear -------------------------------------------------------------------------------------
 
@@ -137,9 +123,8 @@ class Clarifier:
             self._finder.look_for(holding, entry)
 
     def forget(self, holding: Holding) -> None:
-        """The assignment is over. Who waits for an answer asks again, and the new owner answers."""
-        for tag in [tag for tag, command in self._starts.items() if command.tag.partition == holding.partition]:
-            del self._starts[tag]
+        """The assignment is over."""
+        self._commands.forget(holding)
 
     def started(self, holding: Holding, entry: Entry) -> None:
         """A document has its run. If it was started more than once, another one may turn up."""
@@ -169,26 +154,26 @@ class Clarifier:
 
     def found(self, holding: Holding, entry: Entry, run: Run) -> bool:
         """The API has a run with the document's tag; whether that is acted upon, and need not be told again."""
-        if self._now(entry.tag, entry.nonce) is None:
+        if self.unclear_now(entry.tag, entry.nonce) is None:
             return False
-        reply = self._reply_to_start(entry, f"Its run {run.id} was found, and is followed instead.")
-        return self._decide(holding, entry, lambda: self._adopt(holding, entry, run, reply))
+        reply = self._commands.reply_to_start(holding, entry, f"Its run {run.id} was found, and is followed instead.")
+        return self.decide(holding, entry, lambda: self.adopt(holding, entry, run, reply))
 
     def absent(self, holding: Holding, entry: Entry, reason: str) -> None:
         """The API shows no run with the document's tag, although it should by now if there were one."""
-        known = self._now(entry.tag, entry.nonce)
+        known = self.unclear_now(entry.tag, entry.nonce)
         if known is None:
             return
         entry = known[1]
-        reply = self._reply_to_start(entry, "No run was found; it is started again.")
+        reply = self._commands.reply_to_start(holding, entry, "No run was found; it is started again.")
         if reply is not None:
-            self._decide(holding, entry, lambda: self._repeat(holding, entry, "STARTED_BY_OPERATOR", reply))
+            self.decide(holding, entry, lambda: self._repeat(holding, entry, "STARTED_BY_OPERATOR", reply))
         elif entry.state is State.PARKED:
             return
         elif reason != NOT_SEARCHABLE and entry.repeats < self._most_repeats:
-            self._decide(holding, entry, lambda: self._repeat(holding, entry, reason))
+            self.decide(holding, entry, lambda: self._repeat(holding, entry, reason))
         else:
-            self._decide(holding, entry, lambda: self._park(holding, entry, reason))
+            self.decide(holding, entry, lambda: self._park(holding, entry, reason))
 
     # ---- what others say -------------------------------------------------------------------------------------
 
@@ -198,7 +183,7 @@ class Clarifier:
             case Fact():
                 used = self._heard_fact(signal)
             case Command():
-                used = self._heard_command(signal)
+                used = self._commands.heard(signal)
             case Reply():
                 return  # for operators
             case _:
@@ -206,7 +191,7 @@ class Clarifier:
         self._metrics.signals.labels(kind=kind_of(signal), result="used" if used else "stale").inc()
 
     def _heard_fact(self, fact: Fact) -> bool:
-        known = self._now(fact.tag, fact.nonce)
+        known = self.unclear_now(fact.tag, fact.nonce)
         if known is None:
             return False
         holding, entry = known
@@ -216,49 +201,23 @@ class Clarifier:
         elif fact.run_id is not None:
             self._finder.hint(holding, entry, fact.run_id)
         else:
-            reply = self._reply_to_start(entry, "Its first start certainly made no run; it is started again.")
-            self._decide(holding, entry, lambda: self._wait_again(holding, entry, fact.outcome.upper(), reply))
+            reply = self._commands.reply_to_start(
+                holding, entry, "Its first start certainly made no run; it is started again."
+            )
+            self.decide(holding, entry, lambda: self._wait_again(holding, entry, fact.outcome.upper(), reply))
         return True
 
     def _heard_doorbell(self, tag: Tag, run_id: str) -> bool:
         holding = self._holdings.of(tag.partition)
         entry = holding.get(str(tag)) if holding is not None else None
-        if holding is None or entry is None or self._now(tag, entry.nonce) is None:
+        if holding is None or entry is None or self.unclear_now(tag, entry.nonce) is None:
             return False
         self._finder.hint(holding, entry, run_id)
         return True
 
-    def _heard_command(self, command: Command) -> bool:
-        holding = self._holdings.of(command.tag.partition)
-        if holding is None:
-            return False
-        entry = holding.get(str(command.tag))
-        if entry is None:
-            return self._refuse(holding, command, "It is not open any more: it has its result or its dead letter.")
-        key = (holding, str(entry.tag))
-        start = self._starts.get(str(entry.tag))
-        if command.id in (self._under_way.get(key), start.id if start is not None else None):
-            return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
-        if entry.state is not State.PARKED or entry.nonce != command.nonce:
-            return self._refuse(holding, command, f"It is not parked as it was: it is {entry.state.value} now.")
-        if key in self._deciding or start is not None:
-            return self._refuse(holding, command, "Something else is being done with it: look again in a moment.")
-        self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.ACCEPTED, "Its owner has the command."))
-        match command.action:
-            case Action.START:
-                self._starts[str(entry.tag)] = command
-                self._finder.scan_now(holding, entry)
-            case Action.ADOPT:
-                self._under_way[key] = command.id
-                self._decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
-            case Action.DROP:
-                self._under_way[key] = command.id
-                self._decide(holding, entry, lambda: self._drop(holding, entry, command))
-        return True
-
     # ---- decisions -------------------------------------------------------------------------------------------
 
-    def _now(self, tag: Tag, nonce: str | None) -> tuple[Holding, Entry] | None:
+    def unclear_now(self, tag: Tag, nonce: str | None) -> tuple[Holding, Entry] | None:
         """The document as it is, if this very POST of it is unclear and this process does not know better."""
         holding = self._holdings.of(tag.partition)
         entry = holding.get(str(tag)) if holding is not None else None
@@ -269,7 +228,7 @@ class Clarifier:
             return None  # its POST is open, or its outcome is being written
         return holding, entry
 
-    def _decide(self, holding: Holding, entry: Entry, decision: Callable[[], Awaitable[None]]) -> bool:
+    def decide(self, holding: Holding, entry: Entry, decision: Callable[[], Awaitable[None]]) -> bool:
         """Carry a decision out, unless another one about the document is under way."""
         key = (holding, str(entry.tag))
         if key in self._deciding:
@@ -277,6 +236,10 @@ class Clarifier:
         self._deciding.add(key)
         self._spawn(self._carry_out(key, entry, decision))
         return True
+
+    def is_deciding(self, key: DocumentKey) -> bool:
+        """Whether a decision about the document is being carried out."""
+        return key in self._deciding
 
     async def _carry_out(self, key: DocumentKey, entry: Entry, decision: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -290,7 +253,7 @@ class Clarifier:
             about(entry).error("start_not_written", reason=str(error))
         finally:
             self._deciding.discard(key)
-            self._under_way.pop(key, None)
+            self._commands.decided(key)
             fact = self._meanwhile.pop(key, None)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:
@@ -306,23 +269,26 @@ class Clarifier:
             return False
         if entry.state not in UNCLEAR or entry.nonce != intent.nonce:
             return False
-        reply = self._reply_to_start(entry, f"Its first start was answered late: run {outcome.run.id} is followed.")
-        return self._decide(holding, entry, lambda: self._adopt(holding, entry, outcome.run, reply))
+        reply = self._commands.reply_to_start(
+            holding, entry, f"Its first start was answered late: run {outcome.run.id} is followed."
+        )
+        return self.decide(holding, entry, lambda: self.adopt(holding, entry, outcome.run, reply))
 
-    async def _adopt(self, holding: Holding, entry: Entry, run: Run, reply: Reply | None = None) -> None:
+    async def adopt(self, holding: Holding, entry: Entry, run: Run, reply: Reply | None = None) -> None:
+        """Its run is this one; to be awaited inside of a decision."""
         await self._bought(holding, entry, run, adopted=True, reply=reply)
-        self._settled(entry, "adopted")
+        self.settled(holding, entry, "adopted")
 
     async def _wait_again(self, holding: Holding, entry: Entry, reason: str, reply: Reply | None) -> None:
         await self._waits(holding, entry.wait(reason), reply)
         self._finder.forget_entry(holding, entry)
-        self._settled(entry, "ready")
+        self.settled(holding, entry, "ready")
 
     async def _repeat(self, holding: Holding, entry: Entry, reason: str, reply: Reply | None = None) -> None:
         about(entry).warning("start_repeated", reason=reason, repeats=entry.repeats + 1)
         await self._waits(holding, entry.repeat(reason), reply)
         self._finder.forget_entry(holding, entry)
-        self._settled(entry, "retried")
+        self.settled(holding, entry, "retried")
 
     async def _park(self, holding: Holding, entry: Entry, reason: str) -> None:
         parked = entry.park(reason)
@@ -332,56 +298,15 @@ class Clarifier:
         about(parked).error("start_parked", reason=reason)
         self._finder.look_for(holding, parked)
 
-    async def _drop(self, holding: Holding, entry: Entry, command: Command) -> None:
-        error = RecordRejected(Reason.DROPPED, "A person gave up this document; its start was unclear.", stage="start")
-        reply = Reply(command.id, command.tag, ReplyOutcome.DONE, "It is a dead letter now.")
-        await self._journal.bury(holding, entry, self._dead_letter_of(entry, error), reply)
-        holding.close(entry)
-        self._finder.forget_entry(holding, entry)
-        self._settled(entry, None)
-        self._metrics.dead_letters.labels(reason=error.reason).inc()
-        about(entry).warning("dead_letter", reason=error.reason)
+    def settled(self, holding: Holding, entry: Entry, end: str | None) -> None:
+        """Nothing about a document's start is unclear any more.
 
-    async def _adopt_named(self, holding: Holding, entry: Entry, command: Command) -> None:
-        run_id = command.run_id or ""
-        try:
-            run = await self._client.get(entry.request.run_type, run_id)
-        except ApiNotFound:
-            await self._say_no(holding, command, f"The API knows no {entry.request.run_type} run {run_id}.")
-        except ApiError as error:
-            said = "no answer" if error.status is None else f"HTTP {error.status}"
-            await self._say_no(holding, command, f"The API did not show run {run_id} ({said}): send the command again.")
-        else:
-            if not proves(run, entry.tag):
-                await self._say_no(holding, command, f"Run {run_id} is another document's: it does not carry the tag.")
-            elif self._now(entry.tag, entry.nonce) is None:
-                await self._say_no(holding, command, "It was decided otherwise meanwhile: look again.")
-            else:
-                reply = Reply(command.id, command.tag, ReplyOutcome.DONE, f"Run {run_id} is followed now.")
-                await self._adopt(holding, entry, run, reply)
-
-    def _settled(self, entry: Entry, end: str | None) -> None:
+        Args:
+            holding: the assignment.
+            entry: the document.
+            end: what became of it, where that is counted here.
+        """
         self._facts.forget(entry)
-        self._starts.pop(str(entry.tag), None)
+        self._commands.settled((holding, str(entry.tag)))
         if end is not None:
             self._metrics.unclear_starts.labels(end=end).inc()
-
-    # ---- replies ---------------------------------------------------------------------------------------------
-
-    def _reply_to_start(self, entry: Entry, message: str) -> Reply | None:
-        command = self._starts.get(str(entry.tag))
-        if command is None or command.nonce != entry.nonce:
-            return None
-        return Reply(command.id, command.tag, ReplyOutcome.DONE, message)
-
-    def _refuse(self, holding: Holding, command: Command, message: str) -> bool:
-        self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.REFUSED, message))
-        return False
-
-    async def _say_no(self, holding: Holding, command: Command, message: str) -> None:
-        await self._journal.answer(holding, Reply(command.id, command.tag, ReplyOutcome.REFUSED, message))
-
-    def _answer(self, holding: Holding, reply: Reply) -> None:
-        """Nobody waits for this: when the partition goes away the operator hears nothing, and asks again."""
-        written = self._journal.answer(holding, reply)
-        written.add_done_callback(lambda done: done.cancelled() or done.exception())
