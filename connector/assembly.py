@@ -236,6 +236,7 @@ def assemble(around: Surroundings) -> Parts:
         bought=lambda *what, **more: pipeline.bought(*what, **more),
         waits=lambda *what: pipeline.wait_again(*what),
         most_repeats=config.start.max_attempts - 1 if config.start.on_unclear == "retry" else 0,
+        patience=config.start.settle,
         spawn=lambda *work: pipeline.spawn(*work),
         wake=lambda: pipeline.wake(),
         metrics=metrics,

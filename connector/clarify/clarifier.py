@@ -70,6 +70,7 @@ class Clarifier:
         bought: Bought,
         waits: Waits,
         most_repeats: int,
+        patience: float,
         spawn: Callable[[Coroutine[object, object, None]], None],
         wake: Callable[[], None],
         metrics: Metrics,
@@ -88,6 +89,7 @@ class Clarifier:
             waits: writes down that a document waits for its next start.
             most_repeats: how often a start that was not found is repeated before it is parked; 0 with
                 ``start.on_unclear: park``.
+            patience: seconds that a start which a person asked for waits for its scan.
             spawn: runs a coroutine in the pipeline's task group.
             wake: tells the pipeline that there may be room, or a document to start.
             metrics: where to count.
@@ -112,6 +114,8 @@ class Clarifier:
             client=client,
             decisions=self,
             dead_letter_of=dead_letter_of,
+            patience=patience,
+            spawn=spawn,
             metrics=metrics,
         )
 
@@ -251,6 +255,7 @@ class Clarifier:
                 self.tell(entry, own.result())
         except RecordTooLarge as error:
             about(entry).error("start_not_written", reason=str(error))
+            self._commands.give_up_start(key, "What came of it could not be written down: the worker's log says why.")
         finally:
             self._deciding.discard(key)
             self._commands.decided(key)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from connector.adapters.metrics import Metrics
-from connector.core.entry import Entry, State
+from connector.core.decision import objection
+from connector.core.entry import Entry
 from connector.core.errors import ApiError, ApiNotFound, RecordRejected
 from connector.core.lookup import proves
 from connector.core.reasons import Reason
@@ -67,6 +69,8 @@ class Commands:
         client: GetClient,
         decisions: Decides,
         dead_letter_of: Callable[[Entry, RecordRejected], OutRecord],
+        patience: float,
+        spawn: Callable[[Coroutine[object, object, None]], None],
         metrics: Metrics,
     ) -> None:
         """Build it.
@@ -78,6 +82,8 @@ class Commands:
             client: the API, for the run that an operator names.
             decisions: carries decisions out.
             dead_letter_of: builds the dead letter of an open document.
+            patience: seconds that a start waits for its scan.
+            spawn: runs a coroutine in the pipeline's task group.
             metrics: where to count.
         """
         self._holdings = holdings
@@ -86,6 +92,8 @@ class Commands:
         self._client = client
         self._decisions = decisions
         self._dead_letter_of = dead_letter_of
+        self._patience = patience
+        self._spawn = spawn
         self._metrics = metrics
         self._starts: dict[DocumentKey, Command] = {}
         self._under_way: dict[DocumentKey, str] = {}
@@ -96,21 +104,21 @@ class Commands:
         if holding is None:
             return False
         entry = holding.get(str(command.tag))
-        if entry is None:
-            return self._refuse(holding, command, "It is not open any more: it has its result or its dead letter.")
-        key = (holding, str(entry.tag))
+        key = (holding, str(command.tag))
         start = self._starts.get(key)
         if command.id in (self._under_way.get(key), start.id if start is not None else None):
             return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
-        if entry.state is not State.PARKED or entry.nonce != command.nonce:
-            return self._refuse(holding, command, f"It is not parked as it was: it is {entry.state.value} now.")
-        if self._decisions.is_deciding(key) or start is not None:
-            return self._refuse(holding, command, "Something else is being done with it: look again in a moment.")
+        refusal = objection(command, entry, busy=self._decisions.is_deciding(key), waits=start is not None)
+        if entry is None or refusal is not None:
+            self._refuse(holding, command, refusal or "")
+            return False
+        self.give_up_start(key, "Another command about it came meanwhile, and is carried out instead: look again.")
         self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.ACCEPTED, "Its owner has the command."))
         match command.action:
             case Action.START:
                 self._starts[key] = command
                 self._finder.scan_now(holding, entry)
+                self._spawn(self._end_wait(key, command))
             case Action.ADOPT:
                 self._under_way[key] = command.id
                 self._decisions.decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
@@ -118,6 +126,23 @@ class Commands:
                 self._under_way[key] = command.id
                 self._decisions.decide(holding, entry, lambda: self._drop(holding, entry, command))
         return True
+
+    async def _end_wait(self, key: DocumentKey, command: Command) -> None:
+        """A scan may never end, while the API fails say; the one who waits for it must hear something all the same."""
+        await asyncio.sleep(self._patience)
+        # What is being decided now answers it, whatever it is.
+        if self._starts.get(key) is command and not self._decisions.is_deciding(key):
+            self.give_up_start(
+                key,
+                f"No look for its run came to an end within {self._patience:.0f} s, so it was not started: send the "
+                "command again later.",
+            )
+
+    def give_up_start(self, key: DocumentKey, message: str) -> None:
+        """Refuse the start that waits for its scan, if one does."""
+        start = self._starts.pop(key, None)
+        if start is not None:
+            self._refuse(key[0], start, message)
 
     def reply_to_start(self, holding: Holding, entry: Entry, message: str) -> Reply | None:
         """The answer to whoever wants the document started, if somebody does: it is settled, by whatever voice."""
@@ -171,9 +196,8 @@ class Commands:
 
     # ---- replies ---------------------------------------------------------------------------------------------
 
-    def _refuse(self, holding: Holding, command: Command, message: str) -> bool:
+    def _refuse(self, holding: Holding, command: Command, message: str) -> None:
         self._answer(holding, Reply(command.id, command.tag, ReplyOutcome.REFUSED, message))
-        return False
 
     async def _say_no(self, holding: Holding, command: Command, message: str) -> None:
         await self._journal.answer(holding, Reply(command.id, command.tag, ReplyOutcome.REFUSED, message))

@@ -1,4 +1,4 @@
-"""An operator's decision about a parked document, checked against the journal before anybody is asked to act on it."""
+"""An operator's decision about a parked document: whether it may be asked for, and whether its owner may act on it."""
 
 from __future__ import annotations
 
@@ -41,3 +41,25 @@ def decide(tag: Tag, entry: Entry | None, action: Action, command_id: str, run_i
     if entry.nonce is None:
         raise NotParked(f"The journal does not say which start of {tag} is parked: it is damaged. Nothing was sent.")
     return Command(command_id, tag, entry.nonce, action, run_id)
+
+
+def objection(command: Command, entry: Entry | None, *, busy: bool, waits: bool) -> str | None:
+    """Why its owner does not act on a command, as a sentence; None when it does.
+
+    A start that waits for its scan is no objection to another decision: whoever waits may think again.
+
+    Args:
+        command: the command.
+        entry: the document, or None when it is not open.
+        busy: a decision about it is being carried out.
+        waits: an earlier command to start it waits for its scan.
+    """
+    if entry is None:
+        return "It is not open any more: it has its result or its dead letter."
+    if entry.state is not State.PARKED or entry.nonce != command.nonce:
+        return f"It is not parked as it was: it is {entry.state.value} now."
+    if busy:
+        return "Something else is being done with it: look again in a moment."
+    if waits and command.action is Action.START:
+        return "It is looked for already, before it is started: look again in a moment."
+    return None

@@ -208,6 +208,7 @@ class SimWorker:
             bought=self._bought,
             waits=self._waits,
             most_repeats=0,
+            patience=SETTLE_SECONDS,
             spawn=self._spawn,
             wake=self._wake_pipeline,
             metrics=_metrics,

@@ -12,8 +12,8 @@ from connector.core.errors import ApiUnavailable
 from connector.core.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
-from tests.steps.unclear import LOST, found, parked, quiet
-from tests.steps.world import NAME, P0, World, signal_codec
+from tests.steps.unclear import LOST, found, here, parked, quiet
+from tests.steps.world import NAME, P0, Options, World, signal_codec
 
 
 def replies(w: World) -> list[Reply]:
@@ -23,6 +23,10 @@ def replies(w: World) -> list[Reply]:
 
 def outcomes(w: World) -> list[str]:
     return [reply.outcome.value for reply in replies(w)]
+
+
+def said_to(w: World, command_id: str) -> list[str]:
+    return [reply.outcome.value for reply in replies(w) if reply.command_id == command_id]
 
 
 def command(entry: Entry, action: Action, run_id: str | None = None) -> Command:
@@ -158,17 +162,118 @@ def test_a_command_that_comes_twice_is_done_once(action: Action) -> None:
     scenario()
 
 
+@pytest.mark.parametrize("action", Action)
+def test_another_command_is_refused_while_one_is_being_carried_out(action: Action) -> None:
+    @virtually
+    async def scenario() -> None:
+        async with quiet() as w:
+            entry = await parked(w, LOST)
+            w.kafka.hold()
+            w.pipeline.heard([command(entry, Action.DROP)])
+            await asyncio.sleep(1.0)
+            w.pipeline.heard([replace(command(entry, action, "run_9"), id="c-2")])
+            w.kafka.release()
+            await w.until(lambda: len(replies(w)) == 3)
+            assert said_to(w, "c-1") == ["accepted", "done"]
+            assert said_to(w, "c-2") == ["refused"]
+
+    scenario()
+
+
 @virtually
-async def test_another_command_is_refused_while_one_is_being_carried_out() -> None:
+async def test_a_start_that_waits_is_not_asked_for_twice() -> None:
+    async with quiet() as w:
+        entry = await parked(w, LOST)
+        w.pipeline.heard([command(entry, Action.START), replace(command(entry, Action.START), id="c-2")])
+        await w.until(lambda: len(replies(w)) == 2)
+        assert said_to(w, "c-2") == ["refused"]
+        w.finder.answer = lambda _entry: "NOT_FOUND"
+        w.finder.say(here(w), entry)
+        await w.until(w.results)
+        assert said_to(w, "c-1") == ["accepted", "done"]
+    assert len(w.api.posts) == 2
+
+
+@virtually
+async def test_a_start_whose_look_never_ends_is_refused_and_can_be_sent_again() -> None:
+    async with quiet(Options(patience=60.0)) as w:
+        entry = await parked(w, LOST)
+        w.pipeline.heard([command(entry, Action.START)])
+        await asyncio.sleep(59.0)
+        assert outcomes(w) == ["accepted"]
+        await w.until(lambda: len(replies(w)) == 2, within=5.0)
+        assert outcomes(w) == ["accepted", "refused"]
+        assert "60 s" in replies(w)[-1].message
+        w.clarifier.absent(here(w), entry, "NOT_FOUND")  # the look ends after all
+        await asyncio.sleep(60.0)
+        assert w.open(State.PARKED)
+        assert len(w.api.posts) == 1
+        w.finder.answer = lambda _entry: "NOT_FOUND"
+        w.pipeline.heard([replace(command(entry, Action.START), id="c-2")])
+        await w.until(w.results)
+        assert said_to(w, "c-2") == ["accepted", "done"]
+    assert len(w.api.posts) == 2
+
+
+@virtually
+async def test_the_end_of_the_wait_does_not_contradict_what_is_being_written() -> None:
+    async with quiet(Options(patience=60.0)) as w:
+        entry = await parked(w, LOST)
+        w.pipeline.heard([command(entry, Action.START)])
+        await asyncio.sleep(1.0)
+        w.kafka.hold()
+        w.clarifier.absent(here(w), entry, "NOT_FOUND")
+        await asyncio.sleep(120.0)
+        w.kafka.release()
+        await w.until(w.results)
+        assert outcomes(w) == ["accepted", "done"]
+
+
+@virtually
+async def test_a_start_that_cannot_be_written_down_is_refused() -> None:
+    async with quiet() as w:
+        entry = await parked(w, LOST)
+        w.kafka.too_large = lambda record: record.topic == w.kafka.journal_topic
+        w.finder.answer = lambda _entry: "NOT_FOUND"
+        w.pipeline.heard([command(entry, Action.START)])
+        await w.until(lambda: len(replies(w)) == 2)
+        assert outcomes(w) == ["accepted", "refused"]
+    assert len(w.api.posts) == 1
+
+
+@virtually
+async def test_a_drop_goes_before_a_start_that_waits() -> None:
     async with quiet() as w:
         entry = await parked(w, LOST)
         w.pipeline.heard([command(entry, Action.START), replace(command(entry, Action.DROP), id="c-2")])
-        await w.until(lambda: len(replies(w)) == 2)
-        assert [(reply.command_id, reply.outcome.value) for reply in replies(w)] == [
-            ("c-1", "accepted"),
-            ("c-2", "refused"),
-        ]
-        assert w.open(State.PARKED)
+        w.clarifier.absent(here(w), entry, "NOT_FOUND")  # the look ends while the dead letter is written
+        await w.until(w.dead_letters)
+        await asyncio.sleep(3600.0)
+        assert said_to(w, "c-1") == ["accepted", "refused"]
+        assert said_to(w, "c-2") == ["accepted", "done"]
+        assert w.open() == []
+    assert len(w.api.posts) == 1
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_an_adoption_goes_before_a_start_that_waits(right: bool) -> None:  # noqa: FBT001 - the two cases
+    @virtually
+    async def scenario() -> None:
+        async with quiet() as w:
+            entry = await parked(w)
+            w.api.tag_of["run_9"] = str(entry.tag) if right else "another"
+            w.pipeline.heard([command(entry, Action.START)])
+            w.pipeline.heard([replace(command(entry, Action.ADOPT, "run_9"), id="c-2")])
+            await asyncio.sleep(0)
+            w.clarifier.absent(here(w), entry, "NOT_FOUND")  # the look ends while the run is looked at
+            await asyncio.sleep(3600.0)
+            assert said_to(w, "c-1") == ["accepted", "refused"]
+            assert said_to(w, "c-2") == ["accepted", "done" if right else "refused"]
+            assert len(w.results()) == (1 if right else 0)
+            assert len(w.open(State.PARKED)) == (0 if right else 1)
+        assert len(w.api.posts) == 1
+
+    scenario()
 
 
 @virtually

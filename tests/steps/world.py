@@ -77,6 +77,7 @@ class Options:
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
     writes_per_second: float | None = None
     most_repeats: int = 0
+    patience: float = 600.0
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
 
@@ -168,6 +169,7 @@ class World:
             bought=lambda *what, **more: self.pipeline.bought(*what, **more),
             waits=lambda *what: self.pipeline.wait_again(*what),
             most_repeats=options.most_repeats,
+            patience=options.patience,
             spawn=self._spawn,
             wake=lambda: self.pipeline.wake(),
             metrics=self.metrics,
