@@ -150,8 +150,7 @@ class Pipeline:
 
     def heard(self, signals: Sequence[Signal]) -> None:
         """Signals about documents of our partitions came in."""
-        for signal in signals:
-            self._clarifier.heard(signal)
+        self._clarifier.heard(signals)
 
     def delivered(self, records: Sequence[tuple[int, Record]]) -> None:
         """Input records came in."""

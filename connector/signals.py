@@ -2,6 +2,7 @@
 
 It never joins a group and takes no part in transactions, so that facts and commands pass while partitions move and
 while the Kafka thread waits. What is heard twice does no harm; so whoever begins to listen hears the past again.
+Commands of the past are heard together with the replies behind them: what was answered is not to be answered again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.errors import ConnectorError
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.signal import Signal, kind_of
+from connector.core.signal import Command, Reply, Signal, kind_of
 from connector.core.signals_topic import SignalsTopic
 from connector.logs import logger
 
@@ -37,6 +38,8 @@ class Reader(Protocol):
     """What is read with; see ``adapters.kafka.signals``."""
 
     trouble: ConnectorError | None
+    behind: set[Partition]
+    """What was not yet read to where it ended when reading began."""
 
     def offset_at(self, partition: Partition, since_ms: int) -> int:
         """The first offset at or after an instant, or a ConnectorError."""
@@ -111,6 +114,7 @@ class Signals:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._listeners: set[tuple[Partition, int]] = set()
         self._wanted: dict[Partition, int] = {}
+        self._kept: dict[Partition, list[Signal]] = {}
         self._unplaced: ConnectorError | None = None
         self._next_try = 0.0
         self._quiet_since = clock.monotonic()
@@ -130,7 +134,8 @@ class Signals:
         """Run the thread.
 
         Args:
-            hear: told of signals, on the event loop, in the order of their partition.
+            hear: told of signals, on the event loop, in the order of their partition; of what is past when somebody
+                begins to listen, all commands and replies come in one piece.
             post: runs a call on the event loop, in order (``loop.call_soon_threadsafe``).
         """
         self._hear = hear
@@ -221,6 +226,7 @@ class Signals:
         place = self._topic.of(partition)
         if all(self._topic.of(other) != place for other, _ in self._listeners):
             self._wanted.pop(place, None)
+            self._kept.pop(place, None)
             self._reader.remove([place])
 
     def _place(self) -> None:
@@ -247,8 +253,17 @@ class Signals:
                 self._metrics.signals.labels(kind="other", result="unreadable").inc()
             elif signal.tag.name != self._name:
                 self._metrics.signals.labels(kind=kind_of(signal), result="foreign").inc()
-            elif signal.tag.partition in listened:
+            elif signal.tag.partition not in listened:
+                continue
+            elif isinstance(signal, Command | Reply) and record.partition in self._reader.behind:
+                self._kept.setdefault(record.partition, []).append(signal)
+            else:
                 heard.append(signal)
+        read = [kept for place, kept in self._kept.items() if place not in self._reader.behind]
+        if read:
+            self._kept = {place: kept for place, kept in self._kept.items() if place in self._reader.behind}
+            past = [signal for kept in read for signal in kept if signal.tag.partition in listened]
+            heard = past + heard
         if heard:
             self._post(partial(self._hear, heard))
 

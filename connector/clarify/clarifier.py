@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol
 
 from connector.adapters.metrics import Metrics
@@ -181,18 +181,22 @@ class Clarifier:
 
     # ---- what others say -------------------------------------------------------------------------------------
 
-    def heard(self, signal: Signal) -> None:
-        """A signal about a document of ours came in."""
-        match signal:
-            case Fact():
-                used = self._heard_fact(signal)
-            case Command():
-                used = self._commands.heard(signal)
-            case Reply():
-                return  # for operators
-            case _:
-                used = self._heard_doorbell(signal.tag, signal.run_id)
-        self._metrics.signals.labels(kind=kind_of(signal), result="used" if used else "stale").inc()
+    def heard(self, signals: Sequence[Signal]) -> None:
+        """Signals about documents of ours came in."""
+        for signal in signals:
+            if isinstance(signal, Reply):  # all of them first: they stand behind the commands that they answer
+                self._commands.answered(signal)
+        for signal in signals:
+            match signal:
+                case Fact():
+                    used = self._heard_fact(signal)
+                case Command():
+                    used = self._commands.heard(signal)
+                case Reply():
+                    continue
+                case _:
+                    used = self._heard_doorbell(signal.tag, signal.run_id)
+            self._metrics.signals.labels(kind=kind_of(signal), result="used" if used else "stale").inc()
 
     def _heard_fact(self, fact: Fact) -> bool:
         known = self.unclear_now(fact.tag, fact.nonce)
@@ -258,7 +262,6 @@ class Clarifier:
             self._commands.give_up_start(key, "What came of it could not be written down: the worker's log says why.")
         finally:
             self._deciding.discard(key)
-            self._commands.decided(key)
             fact = self._meanwhile.pop(key, None)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:

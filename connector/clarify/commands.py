@@ -96,19 +96,30 @@ class Commands:
         self._spawn = spawn
         self._metrics = metrics
         self._starts: dict[DocumentKey, Command] = {}
-        self._under_way: dict[DocumentKey, str] = {}
+        self._known: dict[Holding, set[str]] = {}
+
+    def answered(self, reply: Reply) -> None:
+        """An owner, this one or an earlier one, has said how a command ended: that is its end, whoever hears it again.
+
+        It may have been in a transaction that was never committed. Then the one who sent it was told nothing, and asks
+        again: better than two answers of which one is wrong.
+        """
+        holding = self._holdings.of(reply.tag.partition)
+        if holding is not None and reply.outcome is not ReplyOutcome.ACCEPTED:
+            self._known.setdefault(holding, set()).add(reply.command_id)
 
     def heard(self, command: Command) -> bool:
         """A command came in; whether something is done."""
         holding = self._holdings.of(command.tag.partition)
         if holding is None:
             return False
+        known = self._known.setdefault(holding, set())
+        if command.id in known:
+            return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
+        known.add(command.id)
         entry = holding.get(str(command.tag))
         key = (holding, str(command.tag))
-        start = self._starts.get(key)
-        if command.id in (self._under_way.get(key), start.id if start is not None else None):
-            return False  # heard again, as whenever another partition begins to be listened to: its own end answers it
-        refusal = objection(command, entry, busy=self._decisions.is_deciding(key), waits=start is not None)
+        refusal = objection(command, entry, busy=self._decisions.is_deciding(key), waits=key in self._starts)
         if entry is None or refusal is not None:
             self._refuse(holding, command, refusal or "")
             return False
@@ -120,10 +131,8 @@ class Commands:
                 self._finder.scan_now(holding, entry)
                 self._spawn(self._end_wait(key, command))
             case Action.ADOPT:
-                self._under_way[key] = command.id
                 self._decisions.decide(holding, entry, lambda: self._adopt_named(holding, entry, command))
             case Action.DROP:
-                self._under_way[key] = command.id
                 self._decisions.decide(holding, entry, lambda: self._drop(holding, entry, command))
         return True
 
@@ -151,10 +160,6 @@ class Commands:
             return None
         return Reply(command.id, command.tag, ReplyOutcome.DONE, message)
 
-    def decided(self, key: DocumentKey) -> None:
-        """A decision about the document is over."""
-        self._under_way.pop(key, None)
-
     def settled(self, key: DocumentKey) -> None:
         """Nothing about the document is unclear any more."""
         self._starts.pop(key, None)
@@ -163,6 +168,7 @@ class Commands:
         """The assignment is over. Who waits for an answer asks again, and the new owner answers."""
         for key in [key for key in self._starts if key[0] is holding]:
             del self._starts[key]
+        self._known.pop(holding, None)
 
     # ---- what is done ----------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ class BrokerStage:
             clock=self._clock,
         )
         made = Process(signals, metrics)
-        signals.start(hear or made.heard.extend, lambda call: call())
+        signals.start(hear or made.hear, lambda call: call())
         self._running.append(signals)
         return made
 

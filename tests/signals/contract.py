@@ -12,7 +12,7 @@ import pytest
 from connector.adapters.metrics import Metrics
 from connector.core.framing import Codec
 from connector.core.record import OutRecord, Partition
-from connector.core.signal import Fact, FactOutcome, Signal, SignalCodec
+from connector.core.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome, Signal, SignalCodec
 from connector.core.signals_topic import SignalsTopic
 from connector.core.tag import Tag
 from connector.schema_files import load_schema
@@ -35,6 +35,14 @@ def fact(partition: Partition, offset: int, name: str = NAME) -> Fact:
     return Fact(Tag(name, partition, offset, "a" * 22), f"nonce-{offset}", FactOutcome.REFUSED)
 
 
+def command(partition: Partition, offset: int) -> Command:
+    return Command(f"c-{offset}", fact(partition, offset).tag, f"nonce-{offset}", Action.DROP)
+
+
+def reply(to: Command) -> Reply:
+    return Reply(to.id, to.tag, ReplyOutcome.DONE, "It is a dead letter now.")
+
+
 class AnySignals(Protocol):
     """The methods under test."""
 
@@ -54,6 +62,11 @@ class Process:
     signals: AnySignals
     metrics: Metrics
     heard: list[Signal] = field(default_factory=list)
+    pieces: list[Sequence[Signal]] = field(default_factory=list)
+
+    def hear(self, signals: Sequence[Signal]) -> None:
+        self.heard += signals
+        self.pieces.append(signals)
 
     def counted(self, kind: str, result: str) -> float:
         labels = {"kind": kind, "result": result}
@@ -169,6 +182,21 @@ class SignalsContract:
         owner.signals.forget(P0, 1)
         owner.signals.send(fact(P0, 1))
         stage.until(lambda: fact(P0, 1) in owner.heard)
+
+    def test_a_command_of_the_past_is_heard_together_with_its_reply(self, stage: Stage) -> None:
+        asked = command(P0, 1)
+        sender, owner = stage.process(), stage.process()
+        sender.signals.send(asked)
+        for offset in range(2, 1_500):
+            sender.signals.send(fact(P0, offset))
+        sender.signals.send(reply(asked))
+        assert sender.signals.flush(30.0)
+        owner.signals.listen(P0, 1, stage.now_ms())
+        stage.until(lambda: reply(asked) in owner.heard)
+        (piece,) = [piece for piece in owner.pieces if asked in piece]
+        assert reply(asked) in piece
+        owner.signals.send(command(P0, 2))
+        stage.until(lambda: command(P0, 2) in owner.heard)
 
     def test_foreign_and_unreadable_records_are_counted_and_not_heard(self, stage: Stage) -> None:
         now_ms = stage.now_ms()

@@ -47,7 +47,7 @@ class FakeStage:
         metrics = Metrics()
         signals = FakeSignals("invoices", self._topic, metrics, self._loop.clock())
         made = Process(Later(self._loop, signals), metrics)  # type: ignore[arg-type]  # it passes everything on
-        made.signals.start(made.heard.extend, lambda call: call())
+        made.signals.start(made.hear, lambda call: call())
         return made
 
     def write(self, record: OutRecord, at_ms: int) -> None:

@@ -23,7 +23,7 @@ from connector.signals import (
     UNSENT_SECONDS,
     Signals,
 )
-from tests.signals.contract import NAME, P0, P1, P2, fact, topic
+from tests.signals.contract import NAME, P0, P1, P2, command, fact, reply, topic
 
 NOW = 1_000.0
 NO_LEADER = TopicError(["Partition 0 of topic invoices.signals has no leader."])
@@ -40,6 +40,7 @@ class FakeReader:
     begun: list[Mapping[Partition, int]] = field(default_factory=list)
     removed: list[Partition] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
+    behind: set[Partition] = field(default_factory=set)
     trouble: ConnectorError | None = None
     broken: Exception | None = None
 
@@ -119,6 +120,16 @@ class Turns:
         self.signals._hear = self.heard.extend
         self.signals._post = lambda call: call()
 
+    def come(self, *signals: Signal) -> None:
+        """These records are read next."""
+        records = [topic().record(signal, 0) for signal in signals]
+        self.reader.batches.append(
+            [
+                Record(Partition(record.topic, record.partition or 0), offset, record.key, record.value)
+                for offset, record in enumerate(records)
+            ],
+        )
+
     def turn(self, after: float = 0.0) -> None:
         self.now += after
         self.signals._turn()
@@ -159,6 +170,44 @@ def test_a_partition_that_does_not_answer_keeps_back_no_other_and_is_asked_again
     assert len(turns.reader.asked) == asked, "asked too soon"
     turns.turn(RETRY_SECONDS)
     assert turns.reader.begun[-1] == {S0: 7}
+
+
+def test_commands_and_replies_wait_until_all_that_is_past_was_read_and_facts_do_not(turns: Turns) -> None:
+    turns.signals.listen(P0, 1, 900_000)
+    turns.reader.behind.add(S0)
+    turns.come(command(P0, 1), fact(P0, 2), command(P0, 3))
+    turns.turn()
+    assert turns.heard == [fact(P0, 2)]
+    turns.come(reply(command(P0, 1)))
+    turns.turn()
+    turns.reader.behind.clear()
+    turns.come(fact(P0, 4))
+    turns.turn()
+    assert turns.heard == [fact(P0, 2), command(P0, 1), command(P0, 3), reply(command(P0, 1)), fact(P0, 4)]
+    turns.come(command(P0, 5))
+    turns.turn()
+    assert turns.heard[-1] == command(P0, 5)
+
+
+def test_what_waits_of_the_past_is_dropped_with_its_listener(turns: Turns) -> None:
+    turns.signals.listen(P0, 1, 900_000)
+    turns.signals.listen(P2, 2, 900_000)
+    turns.reader.behind.add(S0)
+    turns.come(command(P0, 1), command(P2, 2))
+    turns.turn()
+    turns.signals.forget(P0, 1)
+    turns.reader.behind.clear()
+    turns.turn()
+    assert turns.heard == [command(P2, 2)]
+
+
+def test_one_partition_that_is_behind_keeps_no_other_back(turns: Turns) -> None:
+    turns.signals.listen(P0, 1, 900_000)
+    turns.signals.listen(P1, 2, 900_000)
+    turns.reader.behind.add(S0)
+    turns.come(command(P0, 1), command(P1, 2))
+    turns.turn()
+    assert turns.heard == [command(P1, 2)]
 
 
 def test_trouble_that_comes_back_is_said_again(turns: Turns) -> None:

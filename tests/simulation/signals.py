@@ -22,6 +22,7 @@ class SimSignalReader:
         self._world = machine.world
         self._positions: dict[Partition, int] = {}
         self.trouble: ConnectorError | None = None
+        self.behind: set[Partition] = set()  # it reads all that is there in one piece
         self.wake = Signal(machine.process)
         machine.world.signal_readers.append(self)
 

@@ -154,12 +154,45 @@ def test_a_command_that_comes_twice_is_done_once(action: Action) -> None:
             await asyncio.sleep(10.0)
             assert len(w.results()) + len(w.dead_letters()) == 1
             assert outcomes(w) == ["accepted", "done"], "a refusal would end the wait of the one who sent it"
-            w.pipeline.heard([said])  # and late
+            w.pipeline.heard([said])  # and late, as whenever the topic is read again
+            await asyncio.sleep(10.0)
+            assert outcomes(w) == ["accepted", "done"], "who still listens must not hear the opposite"
+            w.pipeline.heard([replace(said, id="c-2")])  # somebody asks again
             await w.until(lambda: len(replies(w)) == 3)
-            assert replies(w)[-1].outcome is ReplyOutcome.REFUSED
+            assert said_to(w, "c-2") == ["refused"]
         assert len(w.api.posts) == (2 if action is Action.START else 1)
 
     scenario()
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("outcome", [ReplyOutcome.DONE, ReplyOutcome.REFUSED])
+def test_what_an_earlier_owner_has_answered_is_neither_done_nor_answered_again(
+    action: Action, outcome: ReplyOutcome
+) -> None:
+    @virtually
+    async def scenario() -> None:
+        async with quiet() as w:
+            entry = await parked(w, LOST)
+            said = command(entry, action, "run_9")
+            written = len(w.kafka.committed)
+            w.pipeline.heard([said, Reply(said.id, said.tag, outcome, "")])
+            await asyncio.sleep(3600.0)
+            assert len(w.kafka.committed) == written
+            assert w.open(State.PARKED)
+        assert len(w.api.posts) == 1
+
+    scenario()
+
+
+@virtually
+async def test_what_an_earlier_owner_has_only_accepted_is_done() -> None:
+    async with quiet() as w:
+        entry = await parked(w, LOST)
+        said = command(entry, Action.DROP)
+        w.pipeline.heard([said, Reply(said.id, said.tag, ReplyOutcome.ACCEPTED, "")])
+        await w.until(w.dead_letters)
+        assert outcomes(w) == ["accepted", "done"]
 
 
 @pytest.mark.parametrize("action", Action)

@@ -41,6 +41,9 @@ class SignalReader:
         """
         self._troubles = Troubles(properties)
         self._positions: dict[Partition, int] = {}
+        self._ends: dict[Partition, int] = {}
+        self.behind: set[Partition] = set()
+        """Partitions of which not everything was read that was there when reading began."""
         self.trouble: ConnectorError | None = None
         """Why nothing may come, until something does."""
         try:
@@ -68,12 +71,15 @@ class SignalReader:
             raise self._unknown(error, partition) from error
         if found.error is not None:
             raise self._unknown(found.error, partition)
+        self._ends[partition] = end
         return found.offset if found.offset >= 0 else end
 
     def begin(self, offsets: Mapping[Partition, int]) -> None:
         """Read these partitions too; one that is being read already goes back to its offset, never forward."""
         for partition, offset in offsets.items():
             self._positions[partition] = min(offset, self._positions.get(partition, offset))
+            self.behind.add(partition)
+            self._look_behind(partition)
         self._assign()
 
     def remove(self, partitions: Iterable[Partition]) -> None:
@@ -81,6 +87,7 @@ class SignalReader:
         gone = self._positions.keys() & set(partitions)
         for partition in gone:
             del self._positions[partition]
+        self.behind -= gone
         if gone:
             self._assign()
 
@@ -107,6 +114,10 @@ class SignalReader:
         # All anew from where we are, and not one by one: what was fetched ahead of a step back is thrown away with it.
         self._consumer.assign([TopicPartition(*partition, at) for partition, at in self._positions.items()])
 
+    def _look_behind(self, partition: Partition) -> None:
+        if self._positions[partition] >= self._ends.get(partition, 0):
+            self.behind.discard(partition)
+
     def _take(self, message: AnyMessage) -> Record | None:
         error = message.error()
         if error is None:
@@ -115,9 +126,11 @@ class SignalReader:
             if record.partition not in self._positions:
                 return None
             self._positions[record.partition] = record.next_offset
+            self._look_behind(record.partition)
             return record
         if error.name() == "_PARTITION_EOF":
             self.trouble = None
+            self.behind.discard(partition_of(message))  # commit markers take offsets too
         else:  # librdkafka goes on trying, whatever it reports meanwhile
             self._troubles(error)
             self.trouble = self._troubles.explain(error, "Read", f"topic {partition_of(message).topic}")
