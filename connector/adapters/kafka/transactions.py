@@ -16,11 +16,16 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from connector.adapters.kafka.call_thread import CallThread, NoAnswerError
 from connector.adapters.kafka.errors import Troubles
 from connector.core.record import OutRecord, Partition
 
 SLICE_SECONDS = 1.0
-"""How long one call may wait before the caller is heard again. librdkafka may overrun it (measured: 9 to 22 s)."""
+"""How long one call may wait before the caller is heard again."""
+GIVE_UP_SECONDS = 10.0
+"""How long sending offsets may take. librdkafka knows no bound for it while the broker that it takes for the group's
+coordinator is away (its issue 5456; measured: 9 to 22 s), and a new client asks anew who that is. Brokers notice a dead
+one after 9 s."""
 
 LOOK_SECONDS = 2.0
 DELIVERY_SHARE = 0.6
@@ -101,6 +106,7 @@ class TransactionalProducer:
             raise self._troubles.explain(error, "Write", "transactional id") from error
         self._timeout = transaction_timeout
         self._beat = beat
+        self._aside = CallThread()
 
     def initialise(self, timeout: float) -> bool:
         """Fence earlier instances of the same id and settle their transaction.
@@ -156,6 +162,8 @@ class TransactionalProducer:
                 reason = next(iter(delivery.failed.values()), "NOT_DELIVERED")
                 return self._abort(reason, stuck=self._stuck(delivery))
             self._send_offsets(offsets, metadata, begun + self._timeout)
+        except NoAnswerError:  # without a commit nothing is visible; in the middle of a call a client takes no abort
+            return Ended(End.ABORTED, "NO_ANSWER", broken=True)
         except KafkaException as error:
             return self._after(error, delivery)
         before_commit()
@@ -163,6 +171,7 @@ class TransactionalProducer:
 
     def close(self) -> None:
         """Let go without waiting; an open transaction is left to the next instance or the coordinator."""
+        self._aside.close()
         with contextlib.suppress(KafkaException):
             self._producer.purge()
         del self._producer
@@ -225,10 +234,11 @@ class TransactionalProducer:
 
     def _send_offsets(self, offsets: Mapping[Partition, int], metadata: object, deadline: float) -> None:
         positions = [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
+        send = partial(self._producer.send_offsets_to_transaction, positions, metadata, SLICE_SECONDS)
         while True:
-            self._beat()
+            until = min(time.monotonic() + GIVE_UP_SECONDS, deadline + SLICE_SECONDS)
             try:
-                self._producer.send_offsets_to_transaction(positions, metadata, SLICE_SECONDS)
+                self._aside.call(send, until, SLICE_SECONDS, self._beat)
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
                     raise
