@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -180,7 +181,7 @@ async def test_a_person_starts_a_parked_document(scene: Scene, parked: Entry) ->
     async with scene.worker(scene.config(start=LOST)):
         replies = await _ask(scene, command)
         history = await scene.until_results(1, within=CLEAR_SECONDS)
-        again = await _ask(scene, command)
+        again = await _ask(scene, replace(command, id="c-2"))
 
     assert [reply.outcome.value for reply in replies] == ["accepted", "done"], replies
     assert [reply.outcome.value for reply in again] == ["refused"], again
