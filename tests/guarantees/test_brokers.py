@@ -53,7 +53,7 @@ async def test_a_dead_broker_loses_and_doubles_nothing(
     async with open_scene(three_node_kafka, unique_name("g"), partitions=3) as scene:
         worker = start(fleet, scene, "worker", session=20, transaction=15)
         await scene.write(*names[:20])
-        await scene.until(lambda h: len(h.results) >= 5)
+        await scene.until(lambda h: len(h.results) >= 5, within=2 * SECONDS)
         node = await asyncio.to_thread(who, three_node_kafka, scene, worker)
         writing = asyncio.create_task(scene.write(*names[20:]))
         await scene.runs_at_least(25)
