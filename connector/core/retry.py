@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-MAX_RETRY_AFTER = 3600.0
-"""Seconds. A header is obeyed up to here; more than an hour is taken for a mistake."""
+MAX_RETRY_AFTER = 300.0
+"""Seconds. A header is obeyed up to here; more than five minutes is taken for a mistake."""
 
 # ASCII digits only: int() and float() also take "1_0", " 5 " and Arabic digits, none of which a server means.
 _SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?")
