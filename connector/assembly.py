@@ -28,13 +28,13 @@ from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
 from connector.core.breaker import StartGate
-from connector.core.budget import StartBudget, TokenBucket
 from connector.core.errors import TopicError
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.reference import ReferenceDecoder
 from connector.core.route_guard import RouteGuards
+from connector.core.share import Budgets
 from connector.core.signal import SignalCodec
 from connector.core.signals_topic import SignalsTopic
 from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
@@ -172,6 +172,7 @@ def assemble(around: Surroundings) -> Parts:
     holdings = Holdings()
     gate = StartGate()
     guards = RouteGuards(route.name for route in config.core_routes())
+    budgets = _budgets(around)
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
@@ -206,6 +207,7 @@ def assemble(around: Surroundings) -> Parts:
         client=client,
         gate=gate,
         guards=guards,
+        budget=budgets.starts,
         deadline=config.start.deadline,
         clock=clock,
         random=random.random,
@@ -213,11 +215,10 @@ def assemble(around: Surroundings) -> Parts:
         stop_point=around.stop_point,
         late=lambda *found: clarifier.came_late(*found),
     )
-    reads, writes = TokenBucket(config.extend.budget.get), TokenBucket(config.extend.budget.write)
     finder = Finder(
         client=client,
-        budget=reads,
-        writes=writes,
+        budget=budgets.reads,
+        writes=budgets.writes,
         settle=config.start.settle,
         found=lambda *found: clarifier.found(*found),
         absent=lambda *absent: clarifier.absent(*absent),
@@ -243,8 +244,8 @@ def assemble(around: Surroundings) -> Parts:
     )
     follower = Follower(
         client=client,
-        budget=reads,
-        writes=writes,
+        budget=budgets.reads,
+        writes=budgets.writes,
         options=config.follow.polling,
         on_timeout=config.follow.on_timeout,
         review_interval=config.follow.review_interval,
@@ -266,7 +267,7 @@ def assemble(around: Surroundings) -> Parts:
         emitter=emitter,
         gate=gate,
         guards=guards,
-        budget=StartBudget(config.extend.budget.run, config.extend.budget.files_per_minute),
+        budgets=budgets,
         most_starts=config.start.max_open,
         ordered=config.input.ordering == "key",
         drained=kafka.drained,
@@ -276,6 +277,17 @@ def assemble(around: Surroundings) -> Parts:
         metrics=metrics,
     )
     return Parts(client, kafka, restorer, signals, clarifier, finder, follower, pipeline, holdings, gate, guards)
+
+
+def _budgets(around: Surroundings) -> Budgets:
+    limits, topics = around.config.extend.budget, around.topics
+    return Budgets(
+        get=limits.get,
+        write=limits.write,
+        run=limits.run,
+        files_per_minute=limits.files_per_minute,
+        partitions={topic: topics.facts[topic].partitions for topic in topics.plan.names(Purpose.INPUT)},
+    )
 
 
 def _open_client(around: Surroundings) -> ExtendClient:

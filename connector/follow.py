@@ -269,8 +269,8 @@ class Follower:
                 self._hold(now, wait)
         elif isinstance(error, ApiThrottled):
             # True for every request, so everybody waits and not only this run.
-            self._budget.hold(now + wait)
-            self._metrics.api_throttled_seconds.labels(source="retry_after").inc(wait)
+            held = self._budget.throttled(now, error.retry_after)
+            self._metrics.api_throttled_seconds.labels(source="retry_after").inc(held)
         if followed.failures == 1:
             about(followed.entry).warning("look_failed", reason=type(error).__name__, status=error.status)
         self._put(followed, now + wait)
@@ -313,6 +313,8 @@ class Follower:
         try:
             await self._client.cancel(entry.request.run_type, entry.run_id or "")
         except ApiError as error:
+            if isinstance(error, ApiThrottled):
+                self._writes.throttled(self._clock.monotonic(), error.retry_after)
             about(entry).warning("cancel_refused", status=error.status, code=error.code)
 
     async def _finish(self, followed: Followed, ending: Ending) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Protocol
 
@@ -17,7 +18,6 @@ from connector.choose import Candidate, Chooser
 from connector.clarify import UNCLEAR, Clarifier
 from connector.clock import Clock
 from connector.core.breaker import Permit, StartGate
-from connector.core.budget import StartBudget
 from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.errors import OwnershipLost, RecordRejected
@@ -26,6 +26,7 @@ from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
+from connector.core.share import Budgets
 from connector.core.signal import Reply, Signal
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
@@ -70,7 +71,7 @@ class Pipeline:
         emitter: Emitter,
         gate: StartGate,
         guards: RouteGuards,
-        budget: StartBudget,
+        budgets: Budgets,
         most_starts: int,
         ordered: bool,
         drained: Callable[[Partition, int], None],
@@ -93,7 +94,7 @@ class Pipeline:
             emitter: step 4.
             gate: what stops all starts.
             guards: what stops a route.
-            budget: what starts may cost.
+            budgets: what requests may cost; divided anew whenever partitions come or go.
             most_starts: starts under way at once.
             ordered: documents with one key go one after the other.
             drained: tells that nothing of an assignment is being started any more.
@@ -114,7 +115,8 @@ class Pipeline:
         self._gate = gate
         self._guards = guards
         self._chooser = Chooser(holdings, acceptor, guards)
-        self._budget = budget
+        self._budgets = budgets
+        self._budget = budgets.starts
         self._most_starts = most_starts
         self._ordered = ordered
         self._drained = drained
@@ -122,6 +124,7 @@ class Pipeline:
         self._nonce = nonce
         self._clock = clock
         self._metrics = metrics
+        self._paced = False  # a document waits for the budget
         self._stopping = False
         self._over = False
         self._wake = asyncio.Event()
@@ -146,6 +149,7 @@ class Pipeline:
                 self._clarifier.started(holding, entry)
         unclear = (entry.accepted_ms for entry in entries if entry.state in UNCLEAR)
         self._signals.listen(partition, assignment, min(unclear, default=self._clock.wall_ms()))
+        self._divide_budgets()
         self._wake.set()
 
     def heard(self, signals: Sequence[Signal]) -> None:
@@ -181,7 +185,14 @@ class Pipeline:
                 self._clarifier.forget(holding)
                 self._signals.forget(partition, assignment)
                 self._holdings.remove(holding)
+        self._divide_budgets()
         self._wake.set()
+
+    def _divide_budgets(self) -> None:
+        # By what is restored and not by what is assigned: only then is there anything to ask about, and until the
+        # former owner has let go of a partition it is not ours in either sense.
+        self._budgets.divide((holding.partition for holding in self._holdings), self._clock.monotonic())
+        self._metrics.budget_share.set(self._budgets.share)
 
     def settled(self, writes: Sequence[Settled]) -> None:
         """Writes are committed, or will not be."""
@@ -206,12 +217,14 @@ class Pipeline:
     async def _start_documents(self) -> None:
         while True:
             self._wake.clear()
-            wait = self._start_what_may(self._clock.monotonic())
-            try:
+            self._paced = False
+            now = self._clock.monotonic()
+            wait = self._start_what_may(now)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
+            if self._paced:
+                self._metrics.api_throttled_seconds.labels(source="budget").inc(self._clock.monotonic() - now)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         """Do it. An error ends the process, but in order: the task group would cancel every open POST."""
@@ -264,6 +277,7 @@ class Pipeline:
                 return decision.until - now if decision.until < inf else None
             wait = self._budget.wait(now)
             if wait > 0:
+                self._paced = any(each.head is not None or each.states[State.READY] for each in self._holdings)
                 return wait
             trial = decision.permit is Permit.TRIAL
             candidate = self._chooser.next(now, trial=trial)

@@ -9,6 +9,7 @@ from typing import Protocol
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.breaker import StartGate
+from connector.core.budget import StartBudget
 from connector.core.entry import Entry
 from connector.core.errors import ApiError
 from connector.core.outcome import (
@@ -80,6 +81,7 @@ class Starter:
         client: CreateClient,
         gate: StartGate,
         guards: RouteGuards,
+        budget: StartBudget,
         deadline: float,
         clock: Clock,
         random: Callable[[], float],
@@ -93,6 +95,7 @@ class Starter:
             client: the API.
             gate: what stops all starts.
             guards: what stops a route.
+            budget: what starts may cost; a 429 slows it down.
             deadline: seconds that a POST may take in all.
             clock: the time.
             random: a number in [0, 1).
@@ -103,6 +106,7 @@ class Starter:
         self._client = client
         self._gate = gate
         self._guards = guards
+        self._budget = budget
         self._deadline = deadline
         self._clock = clock
         self._random = random
@@ -199,10 +203,14 @@ class Starter:
                 self._metrics.starts_refused.labels(reason=reason).inc()
                 if outcome is NEVER_SENT:
                     self._gate.never_sent(trial=trial)
+                    return
+                if reason == "THROTTLED":
+                    self._gate.throttled(trial=trial)
+                    held = self._budget.throttled(now, retry_after)
+                    self._metrics.api_throttled_seconds.labels(source="retry_after").inc(held)
                 else:
-                    answered = reason == "THROTTLED"
-                    self._gate.refused(now, retry_after, self._random(), answered=answered, trial=trial)
-                    log.warning("start_refused", reason=reason, retry_after=retry_after)
+                    self._gate.not_sent(now, self._random(), trial=trial)
+                log.warning("start_refused", reason=reason, retry_after=retry_after)
             case Systemic(code):
                 self._gate.forbidden(now, trial=trial)
                 self._metrics.starts_refused.labels(reason=code).inc()

@@ -302,6 +302,9 @@ class Metrics:
             "Time that requests waited to be sent: for the plan's budget, or because the API asked to wait.",
             source=OneOf("budget", "retry_after", "other"),
         )
+        self.budget_share = define.gauge(
+            "budget_share", "This worker's part of the request budget of all workers: its part of the input partitions."
+        )
         self.poller_cycles = define.counter("poller_cycles_total", "Turns of the loop that follows the open runs.")
         self.poller_last_cycle_timestamp_seconds = define.gauge(
             "poller_last_cycle_timestamp_seconds",

@@ -103,10 +103,10 @@ class Extend(Section):
     """The account's limits, instead of a plan."""
 
     budget_share: Annotated[float, Share(least=0.01, most=1)] = 0.8
-    """How much of the limits each worker may use; others use the account too. Divide it by the number of workers."""
+    """How much of the limits all workers together may use; others use the account too. The workers divide it."""
 
     @property
     def budget(self) -> Limits:
-        """What one worker may use: the share of the plan's or the given limits. Workers do not know of each other."""
+        """What all workers together may use: the share of the plan's or the given limits."""
         limits = PLANS[self.plan or "payg"] if self.limits is None else self.limits
         return limits.part(self.budget_share)

@@ -1,4 +1,4 @@
-"""What stops every start: an API that gives unclear answers, refuses us as a whole, or asks for time.
+"""What stops every start: an API that gives unclear answers, refuses us as a whole, or cannot be reached.
 
 An unclear start costs a look-up by a person, so an outage must not make every input unclear. After three in a row
 nothing real is POSTed until a create with an empty body, which can create nothing, is refused by the API itself.
@@ -124,28 +124,29 @@ class StartGate:
         self._trial_at = 0.0
         self._trial_delay = FIRST_TRIAL_SECONDS
 
-    def refused(self, now: float, retry_after: float | None, u: float, *, answered: bool, trial: bool = False) -> None:
-        """A start was certainly refused for now: not sent, or 429.
+    def not_sent(self, now: float, u: float, *, trial: bool = False) -> None:
+        """A start was certainly not sent: no connection, say.
 
         Args:
             now: the time.
-            retry_after: seconds that the API asked for, or None for our own back-off.
             u: randomness in [0, 1): spreads replicas.
-            answered: the API itself spoke (429), so it is alive.
             trial: it was the one real start.
         """
         self._on_trial &= not trial
         if now >= self._episode_until:
             self._refusals += 1
         own = min(FIRST_BACKOFF_SECONDS * 2 ** min(self._refusals - 1, 10), LONGEST_BACKOFF_SECONDS) * (0.75 + u / 2)
-        # Answers to POSTs that were open together are one refusal: 32 of them must not double the wait 32 times.
+        # POSTs that were open together are one refusal: 32 of them must not double the wait 32 times.
         self._episode_until = max(self._episode_until, now + own)
-        self._backoff_until = max(self._backoff_until, now + (own if retry_after is None else retry_after))
-        if answered:
-            self._answered(trial=trial)
-        elif trial:
+        self._backoff_until = max(self._backoff_until, now + own)
+        if trial:
             self._alive = False
             self._wait_for_probe(now)
+
+    def throttled(self, *, trial: bool = False) -> None:
+        """The API said 429: it is alive. When the next start may be sent is up to the budget."""
+        self._on_trial &= not trial
+        self._answered(trial=trial)
 
     def never_sent(self, *, trial: bool = False) -> None:
         """A start was called off before anything was sent; it says nothing about the API."""

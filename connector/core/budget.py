@@ -61,13 +61,17 @@ class TokenBucket:
         """No token before this instant."""
         self._held_until = max(self._held_until, until)
 
-    def throttled(self, now: float, retry_after: float | None) -> None:
+    def throttled(self, now: float, retry_after: float | None) -> float:
         """The API said 429, which is true for the whole category: nothing for a while, and then half as fast.
 
         Args:
             now: the time.
             retry_after: seconds that it asked for, or None. More than ``MAX_RETRY_AFTER`` is taken for a mistake.
+
+        Returns:
+            Seconds by which this made the time longer in which nothing is sent.
         """
+        before = max(now, self._held_until)
         asked = NO_RETRY_AFTER_SECONDS if retry_after is None else min(max(0.0, retry_after), MAX_RETRY_AFTER)
         self.hold(now + asked)
         if now >= self._burst_until:
@@ -75,6 +79,7 @@ class TokenBucket:
             self._burst_until = now + BURST_SECONDS
         self._burst_until = max(self._burst_until, self._held_until)
         self._pace.wait(self._held_until)
+        return max(0.0, self._held_until - before)
 
     def resize(self, rate: float | None, now: float) -> None:
         """Have another rate from now on: what is left of the wait for the next token is stretched or shortened with it.
@@ -137,10 +142,10 @@ class StartBudget:
         self._requests.take(now)
         self._files.take(now)
 
-    def throttled(self, now: float, retry_after: float | None) -> None:
+    def throttled(self, now: float, retry_after: float | None) -> float:
         """As of a bucket. The answer does not say which of the two was too much, so both are slowed down."""
-        self._requests.throttled(now, retry_after)
         self._files.throttled(now, retry_after)
+        return self._requests.throttled(now, retry_after)
 
     def resize(self, requests_per_second: float | None, files_per_minute: float | None, now: float) -> None:
         """As of a bucket."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.budget import TokenBucket
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable
@@ -38,14 +39,16 @@ class ListClient(Protocol):
 class Pace:
     """Our part of a budget that is shared with whoever follows runs: at most every second request."""
 
-    def __init__(self, budget: TokenBucket, clock: Clock, random: Callable[[], float]) -> None:
+    def __init__(self, budget: TokenBucket, clock: Clock, random: Callable[[], float], metrics: Metrics) -> None:
         """Take turns.
 
         Args:
             budget: the share of the GET category; a list costs as much as a GET.
             clock: the time.
             random: a number in [0, 1).
+            metrics: where to count.
         """
+        self._metrics = metrics
         self._budget = budget
         self._clock = clock
         self._random = random
@@ -67,7 +70,8 @@ class Pace:
         asked = error.retry_after if isinstance(error, ApiThrottled | ApiUnavailable) else None
         wait = self.backoff(failures, asked)
         if isinstance(error, ApiThrottled):
-            self._budget.hold(self._clock.monotonic() + wait)  # true for every request, and not for ours alone
+            held = self._budget.throttled(self._clock.monotonic(), error.retry_after)
+            self._metrics.api_throttled_seconds.labels(source="retry_after").inc(held)
         return max(wait, FORBIDDEN_SECONDS) if isinstance(error, ApiForbidden) else wait
 
     def backoff(self, failures: int, asked: float | None = None) -> float:

@@ -97,7 +97,7 @@ class Finder:
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._pace = Pace(budget, clock, random)
+        self._pace = Pace(budget, clock, random, metrics)
         self._verifier = Verifier(
             client=client,
             pace=self._pace,

@@ -208,6 +208,8 @@ class Verifier:
         try:
             await self._client.cancel(second.run_type, second.id)
         except ApiError as error:
+            if isinstance(error, ApiThrottled):
+                self._writes.throttled(self._clock.monotonic(), error.retry_after)
             log.warning("cancel_refused", second_run_id=second.id, status=error.status, code=error.code)
             return in_time and isinstance(error, ApiThrottled | ApiUnavailable)
         log.warning("second_run_cancelled", second_run_id=second.id)

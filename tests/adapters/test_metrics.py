@@ -38,6 +38,7 @@ NAMES_OF_THE_DESIGN = {
     "api_throttled_seconds_total",
     "poller_cycles_total",
     "poller_last_cycle_timestamp_seconds",
+    "budget_share",
     "poller_due_runs",
     "consumer_lag_records",
     "assigned_partitions",

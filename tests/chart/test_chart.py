@@ -269,7 +269,6 @@ base = smallest["config"]
         pytest.param(
             {"webhook": {"enabled": True}, "image": {"tag": "v0.1.9"}}, "image version 0.1.9", id="too old, tagged v"
         ),
-        pytest.param({"replicas": 3}, "extend.budget_share to the connector's share divided", id="budget not divided"),
         pytest.param(
             {"webhook": {"enabled": True}, "image": {"tag": "0.2.0"}, "config": {**base, "admin": {"port": 8081}}},
             "worker and webhook sidecar share one network",
@@ -282,10 +281,8 @@ def test_what_would_fail_in_production_is_refused_with_the_way_out(changes: dict
         render(with_values(**changes))
 
 
-@pytest.mark.parametrize("budget", [{"budget_share": "26%"}, {"limits": {"run": 3}}], ids=json.dumps)
-def test_several_replicas_are_rendered_when_somebody_divided_the_budget(budget: dict[str, object]) -> None:
-    config = {**base, "extend": budget}
-    assert one(render(with_values(replicas=3, config=config)), "Deployment")["spec"]["replicas"] == 3
+def test_several_replicas_need_no_other_setting() -> None:
+    assert one(render(with_values(replicas=3)), "Deployment")["spec"]["replicas"] == 3
 
 
 @pytest.mark.parametrize(

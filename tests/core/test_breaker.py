@@ -89,8 +89,8 @@ def test_late_outcomes_of_earlier_posts_do_not_close_it() -> None:
         gate.answered,
         lambda: gate.unclear(0.5),
         gate.never_sent,
-        lambda: gate.refused(0.5, 0.0, 0.5, answered=True),
-        lambda: gate.refused(0.5, 0.0, 0.5, answered=False),
+        gate.throttled,
+        lambda: gate.not_sent(0.0, 0.0),
     ]
     for ended_late in outcomes:
         ended_late()
@@ -123,22 +123,19 @@ def test_one_late_unclear_outcome_does_not_open_it_again() -> None:
     assert gate.decide(2.0).permit is Permit.START
 
 
-@pytest.mark.parametrize("answered", [True, False])
-@given(asked=st.floats(0.0, 3600.0), now=st.floats(0.0, 1e6), u=st.floats(0.0, 0.999))
-def test_what_the_api_asks_to_wait_is_waited(asked: float, now: float, u: float, *, answered: bool) -> None:
+def test_a_429_says_that_the_api_is_alive_and_leaves_the_wait_to_the_budget() -> None:
     gate = StartGate()
-    gate.refused(now, asked, u, answered=answered)
-    if now + asked > now:
-        decision = gate.decide(now)
-        assert (decision.permit, decision.until) == (Permit.WAIT, now + asked)
-    assert gate.decide(now + asked).permit is Permit.START
-
-
-def test_a_shorter_wait_does_not_cut_a_longer_one() -> None:
-    gate = StartGate()
-    gate.refused(0.0, 60.0, 0.5, answered=True)
-    gate.refused(1.0, 1.0, 0.5, answered=True)
-    assert gate.decide(2.0).until == 60.0
+    for _ in range(UNCLEAR_IN_A_ROW - 1):
+        gate.unclear(0.0)
+    gate.throttled()
+    gate.unclear(0.0)
+    assert gate.decide(0.0).permit is Permit.START
+    gate = opened()
+    gate.begin_probe()
+    gate.probed(1.0, alive=True)
+    gate.begin_trial()
+    gate.throttled(trial=True)
+    assert gate.decide(1.0).permit is Permit.START
 
 
 @given(u=st.floats(0.0, 0.999))
@@ -146,7 +143,7 @@ def test_our_own_backoff_grows_to_a_minute_and_is_forgotten_after_an_answer(u: f
     gate = StartGate()
     now, waits = 0.0, []
     for _ in range(20):
-        gate.refused(now, None, u, answered=True)
+        gate.not_sent(now, u)
         until = gate.decide(now).until
         waits.append(until - now)
         now = until
@@ -154,16 +151,15 @@ def test_our_own_backoff_grows_to_a_minute_and_is_forgotten_after_an_answer(u: f
     assert 0.375 <= waits[0] <= 0.625
     assert 45.0 <= waits[-1] <= 75.0
     gate.answered()
-    gate.refused(now, None, u, answered=True)
+    gate.not_sent(now, u)
     assert gate.decide(now).until - now == pytest.approx(waits[0])
 
 
-@pytest.mark.parametrize("asked", [None, 0.0])
-def test_refusals_of_starts_that_were_open_together_are_one(asked: float | None) -> None:
+def test_starts_that_were_open_together_and_not_sent_are_one_refusal() -> None:
     gate = StartGate()
     for late in range(32):
-        gate.refused(late / 1000, asked, 0.5, answered=True)
-    gate.refused(0.04, None, 0.5, answered=True)
+        gate.not_sent(late / 1000, 0.5)
+    gate.not_sent(0.04, 0.5)
     assert gate.decide(0.1).until <= 0.04 + 0.5
 
 
@@ -266,7 +262,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.probing = True
                 self.gate.begin_probe()
 
-    def _end(self, kind: str, wait: float | None, *, trial: bool) -> None:
+    def _end(self, kind: str, *, trial: bool) -> None:
         match kind:
             case "answered":
                 self.gate.answered(trial=trial)
@@ -275,26 +271,25 @@ class AnyOrder(RuleBasedStateMachine):
             case "forbidden":
                 self.gate.forbidden(self.now, trial=trial)
             case "throttled":
-                self.gate.refused(self.now, wait, 0.5, answered=True, trial=trial)
+                self.gate.throttled(trial=trial)
             case "not sent":
-                self.gate.refused(self.now, None, 0.5, answered=False, trial=trial)
+                self.gate.not_sent(self.now, 0.5, trial=trial)
             case _:
                 self.gate.never_sent(trial=trial)
 
     kinds = st.sampled_from(["answered", "unclear", "forbidden", "throttled", "not sent", "called off"])
-    waits = st.none() | st.floats(0.0, 3600.0)
 
     @precondition(lambda self: self.open)
-    @rule(kind=kinds, wait=waits)
-    def a_start_ends(self, kind: str, wait: float | None) -> None:
+    @rule(kind=kinds)
+    def a_start_ends(self, kind: str) -> None:
         self.open -= 1
-        self._end(kind, wait, trial=False)
+        self._end(kind, trial=False)
 
     @precondition(lambda self: self.trial)
-    @rule(kind=kinds, wait=waits)
-    def the_trial_ends(self, kind: str, wait: float | None) -> None:
+    @rule(kind=kinds)
+    def the_trial_ends(self, kind: str) -> None:
         self.trial = False
-        self._end(kind, wait, trial=True)
+        self._end(kind, trial=True)
         if kind in {"answered", "throttled", "forbidden"}:
             assert self.gate.reason != "unclear"
         if kind == "answered":

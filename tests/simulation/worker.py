@@ -21,7 +21,6 @@ from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.client import ExtendClient
 from connector.core.breaker import StartGate
-from connector.core.budget import StartBudget, TokenBucket
 from connector.core.ending import Ending
 from connector.core.entry import Entry
 from connector.core.framing import Codec
@@ -33,6 +32,7 @@ from connector.core.route import Route
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
 from connector.core.run_types import dead_letter_topic, status_topics
+from connector.core.share import Budgets
 from connector.core.signal import Reply, SignalCodec
 from connector.core.signal import Signal as SignalValue
 from connector.core.signals_topic import SignalsTopic
@@ -174,10 +174,12 @@ class SimWorker:
             clock=clock,
             metrics=_metrics,
         )
+        budgets = Budgets()
         self.starter = Starter(
             client=client,
             gate=gate,
             guards=guards,
+            budget=budgets.starts,
             deadline=DEADLINE_SECONDS,
             clock=clock,
             random=random.random,
@@ -185,11 +187,10 @@ class SimWorker:
             stop_point=self.machine.point,
             late=self._came_late,
         )
-        reads, writes = TokenBucket(None), TokenBucket(None)
         self.finder = Finder(
             client=client,
-            budget=reads,
-            writes=writes,
+            budget=budgets.reads,
+            writes=budgets.writes,
             settle=SETTLE_SECONDS,
             found=self._found,
             absent=self._absent,
@@ -215,8 +216,8 @@ class SimWorker:
         )
         self.follower = Follower(
             client=client,
-            budget=reads,
-            writes=writes,
+            budget=budgets.reads,
+            writes=budgets.writes,
             options=PollingOptions(fast_poll_interval_ms=2_000),
             on_timeout="wait",
             review_interval=20.0,
@@ -238,7 +239,7 @@ class SimWorker:
             emitter=emitter,
             gate=gate,
             guards=guards,
-            budget=StartBudget(None, None),
+            budgets=budgets,
             most_starts=32,
             ordered=ordered,
             drained=self.kafka.drained,

@@ -15,7 +15,6 @@ from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.core.breaker import StartGate
-from connector.core.budget import StartBudget, TokenBucket
 from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.framing import Codec
@@ -25,6 +24,7 @@ from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
 from connector.core.route_guard import RouteGuards
 from connector.core.run_types import dead_letter_topic, status_topics
+from connector.core.share import Budgets
 from connector.core.signal import SignalCodec
 from connector.core.signals_topic import SignalsTopic
 from connector.core.topics import signals_topic
@@ -72,6 +72,7 @@ class Options:
     most_bytes: int = 256_000_000
     reviews: bool = True
     starts_per_second: float | None = None
+    partitions: dict[str, int] = field(default_factory=dict)
     limit: int = 1_000_000
     journal_limit: int = 1_000_000
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
@@ -101,6 +102,9 @@ class World:
 
     def _wire(self, options: Options) -> None:
         time = clock()
+        self.budgets = Budgets(
+            write=options.writes_per_second, run=options.starts_per_second, partitions=options.partitions
+        )
         nonces = count(1)
         place = JournalPlace(NAME, self.kafka.journal_topic, 4)
         self.journal = Journal(
@@ -146,6 +150,7 @@ class World:
             client=self.api,
             gate=self.gate,
             guards=self.guards,
+            budget=self.budgets.starts,
             deadline=DEADLINE,
             clock=time,
             random=lambda: 0.5,
@@ -176,8 +181,8 @@ class World:
         )
         self.follower = Follower(
             client=self.api,
-            budget=TokenBucket(None),
-            writes=TokenBucket(options.writes_per_second),
+            budget=self.budgets.reads,
+            writes=self.budgets.writes,
             options=options.polling,
             on_timeout=options.on_timeout,
             review_interval=60.0,
@@ -199,7 +204,7 @@ class World:
             emitter=emitter,
             gate=self.gate,
             guards=self.guards,
-            budget=StartBudget(options.starts_per_second, None),
+            budgets=self.budgets,
             most_starts=options.most_starts,
             ordered=options.ordered,
             drained=self.kafka.drained,

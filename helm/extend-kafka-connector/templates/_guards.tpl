@@ -43,9 +43,6 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- if dig "webhook" "secrets" "" $config -}}
 {{- fail "config.webhook.secrets stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret and name its file in config.webhook.secret_files." -}}
 {{- end -}}
-{{- if and (gt (int .Values.replicas) 1) (not (dig "extend" "budget_share" "" $config)) (not (dig "extend" "limits" "" $config)) -}}
-{{- fail (printf "replicas is %d, and each worker uses the request budget of the whole plan: set config.extend.budget_share to the connector's share divided by the replicas, e.g. %d%% (80%% / %d), or config.extend.limits." (int .Values.replicas) (max 1 (div 80 (int .Values.replicas))) (int .Values.replicas)) -}}
-{{- end -}}
 {{- if eq (include "connector.adminPort" .) "0" -}}
 {{- fail "config.admin.port is 0, a port that nobody knows beforehand: the probes and Prometheus need a fixed one." -}}
 {{- end -}}
