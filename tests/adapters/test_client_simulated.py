@@ -11,6 +11,7 @@ import pytest
 
 from connector.adapters.http import HttpApi
 from connector.client import ExtendClient
+from connector.core.budget import TokenBucket
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -18,6 +19,7 @@ from connector.core.errors import (
     ApiRefused,
     ApiThrottled,
     ApiUnavailable,
+    ApiUnreadable,
     NotSent,
     PollingTimeoutError,
 )
@@ -53,6 +55,11 @@ async def simulated(
             yield simulator, client
         finally:
             await client.aclose()
+
+
+def install(simulator: SimulatorServer, *rules: Rule) -> None:
+    """Let these faults happen from now on."""
+    simulator.engine.faults.install(rules, simulator.engine.clock.monotonic())
 
 
 def created(simulator: SimulatorServer) -> int:
@@ -161,13 +168,13 @@ async def test_every_fault_of_a_create_is_unclear_and_sent_once(rule: Rule) -> N
 
 
 async def test_the_run_of_an_abandoned_create_is_still_heard_of() -> None:
-    heard: list[Run | ApiError] = []
+    heard: asyncio.Future[Run | ApiError] = asyncio.get_running_loop().create_future()
     async with simulated(Rule(kind="delay", seconds=0.5, action="create")) as (_, client):
         with pytest.raises(ApiUnavailable):
-            await client.create("extract", BODIES["extract"], deadline=0.1, late=heard.append)
-        await asyncio.sleep(0.8)
-        assert isinstance(heard[0], Run)
-        assert (await client.get("extract", heard[0].id)).tag == "a/b/0/1#x"
+            await client.create("extract", BODIES["extract"], deadline=0.1, late=heard.set_result)
+        run = await asyncio.wait_for(heard, 30)
+        assert isinstance(run, Run)
+        assert (await client.get("extract", run.id)).tag == "a/b/0/1#x"
 
 
 async def test_reads_that_fail_again_and_again_lose_no_run() -> None:
@@ -191,3 +198,34 @@ async def test_a_wait_that_ends_leaves_the_run_to_be_read_later() -> None:
         with pytest.raises(PollingTimeoutError) as caught:
             await client.create_and_poll("extract", BODIES["extract"], options)
         assert (await client.poll("extract", caught.value.run_id, EAGER)).status == "PROCESSED"
+
+
+async def test_a_list_page_of_five_megabytes_is_read_and_one_without_an_end_is_not() -> None:
+    async with simulated(lifetimes=Lifetimes(median=60)) as (simulator, client):
+        run = await client.create("extract", BODIES["extract"])
+        install(simulator, Rule(kind="oversized", action="list", size=5_000_000, count=1))
+        pages = [page async for page in client.list("extract")]
+        assert [row.id for page in pages for row in page.rows] == [run.id]
+        install(simulator, Rule(kind="oversized", action="list", size=70_000_000, count=1))
+        with pytest.raises(ApiUnreadable) as caught:
+            await anext(client.list("extract"))
+        assert caught.value.reason == "TOO_LARGE"
+        assert [row.id async for page in client.list("extract") for row in page.rows] == [run.id]
+
+
+async def test_with_a_plan_that_is_set_five_times_too_high_429s_stay_few_and_reads_go_on() -> None:
+    async with simulated(lifetimes=Lifetimes(median=600), limits=Limits(get=10)) as (_, client):
+        run = await client.create("extract", BODIES["extract"])
+        loop = asyncio.get_running_loop()
+        bucket, answers, refused = TokenBucket(50.0), 0, 0
+        while answers < 60:
+            await asyncio.sleep(bucket.wait(loop.time()))
+            bucket.take(loop.time())
+            try:
+                await client.get("extract", run.id)
+            except ApiThrottled as error:
+                refused += 1
+                bucket.throttled(loop.time(), error.retry_after)
+            else:
+                answers += 1
+    assert 1 <= refused <= 15  # unpaced, it would be four of five

@@ -7,15 +7,18 @@ import gzip
 import logging
 import random
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 
 import pytest
 
 from connector.adapters.http import HttpApi
 from connector.clock import Clock
 from connector.core.answer import Answer
+from connector.core.budget import NO_RETRY_AFTER_SECONDS, TokenBucket
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -26,6 +29,7 @@ from connector.core.errors import (
     ApiUnreadable,
     NotSent,
 )
+from connector.core.retry import MAX_RETRY_AFTER
 from tests.adapters.raw_api import Behaviour, RawApi, Seen, answering, hang, hang_up, http
 
 KEY = "sk_canary_key"
@@ -403,6 +407,44 @@ async def test_a_429_is_certain_even_when_its_body_never_comes(behave: Behaviour
     assert error.retry_after == 7
 
 
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({}, None),
+        ({"retry-after": "86400"}, MAX_RETRY_AFTER),
+        ({"retry-after": formatdate(time.time() + 86_400, usegmt=True)}, MAX_RETRY_AFTER),
+        ({"retry-after": formatdate(time.time() - 86_400, usegmt=True)}, 0.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"x-ratelimit-reset": str(int(time.time()) + 86_400)}, MAX_RETRY_AFTER),
+        ({"x-ratelimit-reset": str(int(time.time()) - 86_400)}, None),
+    ],
+)
+async def test_a_429_without_headers_or_with_a_wait_of_a_day_or_one_that_is_over_holds_a_budget_for_minutes_at_most(
+    headers: dict[str, str], asked: float | None
+) -> None:
+    error = await error_of_post(answering(http(429, b"<html>canary</html>", **headers)))
+    assert isinstance(error, ApiThrottled)
+    assert error.retry_after == asked
+    bucket = TokenBucket(10.0)
+    bucket.throttled(0.0, error.retry_after)
+    assert bucket.wait(0.0) == (NO_RETRY_AFTER_SECONDS if asked is None else asked)
+
+
+async def test_a_list_that_drips_ends_at_its_deadline_and_takes_no_slot_with_it() -> None:
+    dripping = True
+
+    async def behave(seen: Seen, writer: asyncio.StreamWriter) -> bool | None:
+        return await (drip_body(seen, writer) if dripping else answering(http(200, RUN))(seen, writer))
+
+    async with calling(behave, max_reads=1) as (_, api):
+        for _attempt in range(3):
+            with pytest.raises(ApiUnavailable):
+                await api.send("list", "GET", "/extract_runs", deadline=0.2)
+        dripping = False
+        assert (await read(api)).status == 200
+
+
 # --- Whose end is it
 
 
@@ -572,6 +614,28 @@ async def test_connections_are_renewed_each_hour_without_disturbing_what_runs() 
         now = 3601.0
         await read(api)
         assert server.connections == 2
+
+
+async def test_a_connection_serves_one_request_after_the_other_and_none_is_closed_for_being_idle() -> None:
+    async with calling(answering(http(200, RUN)), max_reads=12) as (server, api):
+        for _round in range(4):
+            await asyncio.gather(*(read(api) for _ in range(12)))
+        assert server.connections <= 12
+        assert len(server.requests) == 48
+
+
+async def test_all_connections_share_one_tls_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ssl.SSLContext] = []
+    default = ssl.create_default_context
+
+    def counted() -> ssl.SSLContext:
+        made.append(default())
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    async with calling(answering(http(200, RUN)), max_reads=20, max_starts=20) as (_, api):
+        await asyncio.gather(read(api), post(api))
+    assert len(made) == 1
 
 
 # --- What is told
