@@ -25,7 +25,14 @@ MAX_SUFFIX_CHARS = 16
 METADATA_KEY = "kafka_connector"
 """The key in a run's metadata under which the tag stands. References may not bring it."""
 
-_TAG = re.compile(r"(?P<name>[^/]+)/(?P<topic>[^/]+)/(?P<partition>\d+)/(?P<offset>\d+)#(?P<hash>[a-z2-7]{22})")
+ANY_TOPIC = "*"
+"""The topic of a tag of which a file name showed partition and hash only; no topic can be called so."""
+
+# As many ASCII digits as Kafka's numbers have: `int` takes those of every script, and not more than 4300.
+_TAG = re.compile(
+    r"(?P<name>[^/]+)/(?P<topic>[^/]+)/(?P<partition>[0-9]{1,10})/(?P<offset>[0-9]{1,19})#(?P<hash>[a-z2-7]{22})"
+)
+_MARK = re.compile(rf"~k(?P<partition>[0-9]{{1,10}})-(?P<hash>[a-z2-7]{{{HASH_CHARS}}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,19 @@ def tagged_file_name(original: str | None, tag: Tag, suffix: str = "") -> str:
     path = PurePosixPath(original or "document")
     extension = path.suffix if len(path.suffix) <= MAX_SUFFIX_CHARS else ""
     return f"{path.stem[:MAX_STEM_CHARS]}{file_mark(tag)}{extension or suffix}"
+
+
+def marked_tag(name: str, file_name: str) -> Tag | None:
+    """What a file name shows of a tag: partition and hash, under ``ANY_TOPIC``; None when it shows none, or several.
+
+    Args:
+        name: the connector's name, which file names do not show.
+        file_name: the name that the API shows.
+    """
+    marks = list(_MARK.finditer(file_name))
+    if len(marks) != 1:
+        return None
+    return Tag(name, Partition(ANY_TOPIC, int(marks[0]["partition"])), 0, marks[0]["hash"])
 
 
 def untagged_file_name(name: str, tag: Tag) -> str:
