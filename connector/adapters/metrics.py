@@ -34,6 +34,8 @@ from connector.adapters.labels import Codes, Configured, Label, OneOf
 from connector.core.positions import Cause
 from connector.core.reasons import Reason
 from connector.core.run_types import STATUSES
+from connector.core.signature import Refusal
+from connector.core.webhook_event import Dropped
 
 PREFIX = "extend_connector_"
 
@@ -46,11 +48,22 @@ RUN_SECONDS = (1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200,
 CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60)
 """Bounds for what takes as long as a request, a transaction or a restore."""
 
+WEBHOOK_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Bounds for a webhook, whose sender waits."""
+
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """Bounds for the event loop, where a tenth of a second is long."""
 
 OUTCOMES = (*STATUSES, "TIMED_OUT")
 """How an open document ends: a terminal status of the API, or ``follow.on_timeout: emit``."""
+
+WEBHOOK_RESULTS = (
+    *("accepted", "repeated", "not_found", "too_large", "encoded", "bad_body", "too_slow", "gone", "busy"),
+    *("unavailable", "failed"),
+    *Refusal,
+    *Dropped,
+)
+"""What becomes of a request to the webhook port."""
 
 OPERATIONS = ("create", "get", "list", "cancel", "sync", "probe")
 """What a request to the API is for, as the HTTP adapter reports it."""
@@ -170,6 +183,7 @@ class Metrics:
         self._define_api(define)
         self._define_kafka(define)
         self._define_restores(define)
+        self._define_webhook(define)
         define.info(
             "build_info",
             "The versions that run here; the value is always 1.",
@@ -375,6 +389,28 @@ class Metrics:
         self.restores_blocked = define.gauge(
             "restores_blocked", "Restores that have taken longer than their bound and are being tried again."
         )
+
+    def _define_webhook(self, define: _Definer) -> None:
+        self.webhook_requests = define.counters(
+            "webhook_requests_total",
+            "Requests to the webhook port, by what became of them; `unavailable`: Kafka did not take the signal.",
+            result=OneOf(*WEBHOOK_RESULTS, "other"),
+        )
+        self.webhook_request_duration_seconds = define.histogram(
+            "webhook_request_duration_seconds",
+            "Duration of a request to the webhook port, the acknowledgement by Kafka included.",
+            WEBHOOK_SECONDS,
+        )
+        self.webhook_secret_uses = define.counters(
+            "webhook_secret_uses_total",
+            "Webhooks that a secret has verified, by its place in webhook.secret_files, counted from 0.",
+            secret=OneOf("0", "1", "2", "3", "other"),
+        )
+        self.webhook_accepted_timestamp_seconds = define.gauge(
+            "webhook_accepted_timestamp_seconds",
+            "When a webhook last rang at a document, in seconds since the epoch; NaN when none has.",
+        )
+        self.webhook_accepted_timestamp_seconds.set(NEVER)
 
     def prepare(self, *, routes: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """Make the series of everything that the configuration names, before the first event.

@@ -1,7 +1,8 @@
-"""The admin server: ``/metrics``, ``/livez``, ``/readyz``, ``/status`` and ``/status.json``, in the running event loop.
+"""HTTP servers in the running event loop, and the pages of the admin port.
 
-Probes are cheap and ask nobody: the worker hands in callables that say what is wrong, if anything, and how it stands.
-Nothing else is served. Who can reach the port can read the metrics, so it belongs inside the cluster.
+These are ``/metrics``, ``/livez``, ``/readyz``, and for a worker ``/status`` and ``/status.json``. Probes are cheap and
+ask nobody: the process hands in callables that say what is wrong, if anything, and how it stands. Nothing else is
+served. Who can reach the port can read the metrics, so it belongs inside the cluster.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from connector.adapters.bounded_http import IDLE_SECONDS, MOST_HEADER_BYTES, BoundedProtocol
 from connector.adapters.status_page import page_of
 from connector.core.errors import ConnectorError
 from connector.logs import logger
@@ -49,14 +51,14 @@ class Render(Protocol):
         ...
 
 
-def admin_app(*, render: Render, live: Reasons, ready: Reasons, status: Status) -> Starlette:
+def admin_app(*, render: Render, live: Reasons, ready: Reasons, status: Status | None = None) -> Starlette:
     """The pages as an application.
 
     Args:
         render: the metrics.
         live: why this process should be restarted.
         ready: why this process is not doing its work yet.
-        status: how it stands.
+        status: how it stands; None where nobody would ask.
     """
 
     async def metrics(request: Request) -> Response:
@@ -69,25 +71,26 @@ def admin_app(*, render: Render, live: Reasons, ready: Reasons, status: Status) 
     async def readyz(_: Request) -> Response:
         return _probe("readyz", ready)
 
+    pages = {"/metrics": metrics, "/livez": livez, "/readyz": readyz}
+    app = Starlette(
+        routes=[Route(path, page) for path, page in pages.items()] + _status_pages(status),
+        exception_handlers={HTTPException: _empty},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _status_pages(status: Status | None) -> list[Route]:
+    if status is None:
+        return []
+
     async def status_json(_: Request) -> Response:
         return _status(status, JSONResponse)
 
     async def status_page(_: Request) -> Response:
         return _status(status, lambda found, headers: HTMLResponse(page_of(found), headers=headers))
 
-    pages = {
-        "/metrics": metrics,
-        "/livez": livez,
-        "/readyz": readyz,
-        "/status": status_page,
-        "/status.json": status_json,
-    }
-    app = Starlette(
-        routes=[Route(path, page) for path, page in pages.items()],
-        exception_handlers={HTTPException: _empty},
-    )
-    app.router.redirect_slashes = False
-    return app
+    return [Route("/status", status_page), Route("/status.json", status_json)]
 
 
 def _probe(name: str, reasons: Reasons) -> Response:
@@ -133,22 +136,24 @@ class Server:
         host: the address to listen on, e.g. ``0.0.0.0`` or ``127.0.0.1``.
         port: the port; 0 takes a free one.
         key: the configuration key that names the port, for the error.
+        bounded: strangers reach the port: everything that waits has an end.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, key: str = "admin.port") -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, key: str = "admin.port", bounded: bool = False) -> None:
         self.host = host
         self.port = port
         self._key = key
         config = uvicorn.Config(
             app,
             loop="none",
-            http="h11",
+            http=BoundedProtocol if bounded else "h11",
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES if bounded else None,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_keep_alive=75,
+            timeout_keep_alive=IDLE_SECONDS if bounded else 75,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         self._server = _QuietServer(config)

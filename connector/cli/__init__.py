@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "check": Entry("check", "check", "Validate the configuration and show what it comes to."),
     "topics": Entry("topics", "topics", "Show the topics that are needed; make those that are missing."),
     "run": Entry("run", "run", "Run a worker."),
+    "webhook": Entry("webhook", "webhook", "Run the webhook ingress; send an event to an address of yours."),
     "submit": Entry("submit", "submit", "Send document references to an input topic."),
     "results": Entry("results", "results", "Read and decode results and dead letters."),
     "inflight": Entry("inflight", "inflight", "Show the open documents, from the journal."),

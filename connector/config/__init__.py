@@ -1,7 +1,7 @@
 """The settings: one YAML file, the environment above it, secrets from files; all problems at once."""
 
 from connector.config.model import Config
-from connector.config.reading import Parsed, examine, load, load_extend, parse, read_key
+from connector.config.reading import Parsed, examine, load, load_extend, parse, read_key, read_signing_secrets
 from connector.config.secret import Secret
 
-__all__ = ["Config", "Parsed", "Secret", "examine", "load", "load_extend", "parse", "read_key"]
+__all__ = ["Config", "Parsed", "Secret", "examine", "load", "load_extend", "parse", "read_key", "read_signing_secrets"]

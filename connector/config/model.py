@@ -65,7 +65,7 @@ class Config(Section):
     """Where results go."""
 
     webhook: Webhook = Webhook()
-    """The webhook ingress; reserved for a later version."""
+    """The webhook ingress."""
 
     admin: Admin = Admin()
     """Metrics and probes."""

@@ -18,6 +18,7 @@ from connector.config.secret import Secret
 from connector.config.secret_files import (
     ReadFile,
     read_key_file,
+    read_signing_secret,
     refuse_secrets_in_the_file,
     settle_alternatives,
     take_secrets,
@@ -103,6 +104,19 @@ def read_key(path: str) -> Secret:
             it.
     """
     return read_key_file(path, _read_bytes)
+
+
+def read_signing_secrets(paths: Iterable[str]) -> tuple[Secret, ...]:
+    """The signing secrets as their files have them now, in order.
+
+    Args:
+        paths: what ``webhook.secret_files`` says.
+
+    Raises:
+        ValueError: a file cannot be read or holds no secret; the sentence names the file and does not show what is in
+            it.
+    """
+    return tuple(read_signing_secret(path, _read_bytes) for path in paths)
 
 
 def parse(

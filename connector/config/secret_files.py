@@ -38,6 +38,19 @@ def read_secret(text: str, *, visible_ascii: bool = False) -> Secret:
     return Secret(secret)
 
 
+def read_signing_secret(name: str, read_file: ReadFile) -> Secret:
+    """The signing secret that a file holds, checked as at the first load.
+
+    Args:
+        name: the file, as ``webhook.secret_files`` names it.
+        read_file: reads it; raises OSError.
+
+    Raises:
+        ValueError: a sentence that names the file and does not show the secret.
+    """
+    return read_secret(_text_of(name, read_file))
+
+
 def read_key_file(name: str, read_file: ReadFile) -> Secret:
     """The API key that a file holds, checked as at the first load.
 

@@ -118,16 +118,20 @@ class Output(Section):
 
 
 class Webhook(Section):
-    """Reserved for a later version, the one with the webhook ingress: these keys are checked and do nothing yet."""
+    """The webhook ingress, `extend-connector webhook`."""
+
+    host: Text = "0.0.0.0"  # noqa: S104 - Extend comes from outside
+    """Address to listen on; `127.0.0.1` for this machine only."""
 
     port: Port = 8081
-    """Reserved for a later version: port of `POST /webhooks/extend`; 0 takes a free one."""
+    """Port of `POST /webhooks/extend`; 0 takes a free one."""
 
     secret_files: Annotated[tuple[FilePath, ...], Strict(strict=False)] = ()
-    """Reserved for a later version: files with the signing secrets; several while they are being changed."""
+    """Files with the signing secrets (`wss_…`), the newest first; several while they are being changed. They are read
+    again every 10 s."""
 
     secrets: Annotated[tuple[Secret, ...], Strict(strict=False)] = ()
-    """Reserved for a later version: the signing secrets; from the environment only (`EXTEND_WEBHOOK_SECRET`)."""
+    """The signing secrets; from the environment only (`EXTEND_WEBHOOK_SECRET`)."""
 
 
 class Admin(Section):

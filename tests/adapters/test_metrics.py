@@ -11,8 +11,9 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from connector.adapters.http import Operation
-from connector.adapters.metrics import OPERATIONS, OUTCOMES, PREFIX, Metrics
+from connector.adapters.metrics import OPERATIONS, OUTCOMES, PREFIX, WEBHOOK_RESULTS, Metrics
 from connector.core.reasons import Reason
+from connector.webhook.answers import STATUS
 
 NAMES_OF_THE_DESIGN = {
     "records_consumed_total",
@@ -126,6 +127,10 @@ def test_every_operation_that_the_client_reports_has_its_series() -> None:
     assert set(get_args(Operation)) == set(OPERATIONS)
     for operation in OPERATIONS:
         assert value(Metrics(), "api_request_duration_seconds_count", operation=operation) == 0
+
+
+def test_every_result_of_a_webhook_has_its_series() -> None:
+    assert set(WEBHOOK_RESULTS) == {str(result) for result in STATUS}
 
 
 def test_codes_stop_growing_at_their_limit() -> None:

@@ -1,0 +1,107 @@
+"""`extend-connector webhook`: the ingress, until SIGTERM; and `webhook send`, a signed event to an address of yours."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, NoReturn
+
+import typer
+
+from connector import logs
+from connector.adapters.kafka.version import librdkafka_version
+from connector.adapters.metrics import Metrics
+from connector.cli.loading import ConfigOption, load_for_kafka
+from connector.config import Config, Secret, read_signing_secrets
+from connector.core.errors import ConfigurationError, ConnectorError, Problem
+from connector.core.tag import Tag
+from connector.core.webhook_event import EVENTS
+from connector.webhook.ingress import Ingress, find_topic, verifier_of
+from connector.webhook.sending import deliver, event_body
+
+_RUN, _SEND = "run", "send"
+
+
+def webhook(
+    action: Annotated[str, typer.Argument(help=f"{_RUN} or {_SEND}.", metavar="ACTION")] = _RUN,
+    url: Annotated[str | None, typer.Argument(help="With send: where to.", metavar="URL")] = None,
+    *,
+    event: Annotated[str, typer.Option(help="With send: the event's type.")] = "extract_run.processed",
+    tag: Annotated[str | None, typer.Option(help="With send: the tag in its run's metadata.")] = None,
+    run_id: Annotated[str, typer.Option(help="With send: its run.")] = "exr_test",
+    config: ConfigOption = None,
+) -> None:
+    """Take webhooks from Extend at POST /webhooks/extend, and ring at the worker that owns the run.
+
+    run (or nothing): what is signed by one of webhook.secret_files becomes a signal in Kafka before it is answered.
+    Keeps nothing and joins no group, so any number may run. Until SIGTERM, which ends it within a few seconds.
+
+    send URL: one test event, signed with the newest secret. Without --tag it belongs to no document and does nothing.
+
+    Example: extend-connector webhook --config connector.yaml
+
+    Example: extend-connector webhook send http://localhost:8081/webhooks/extend --event workflow_run.completed
+    """
+    if action == _SEND:
+        _send(load_for_kafka(config), url, event=event, tag=tag, run_id=run_id)
+    elif action == _RUN and url is None:
+        _run(config)
+    else:
+        raise ConfigurationError([Problem("ACTION", f"is {_RUN} (without a URL) or {_SEND}")])
+
+
+def _run(config: ConfigOption) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    settings = load_for_kafka(config)
+    verifier_of(settings.webhook.secrets)
+    as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
+    logs.configure(settings.log.level, json=as_json)
+    logs.log_uncaught()
+    for secret in settings.secrets():
+        logs.register_secret(secret.reveal())
+    logs.logger.info("starting", name=settings.name, bootstrap_servers=settings.kafka.bootstrap_servers)
+    asyncio.run(_work(settings))
+
+
+def _end(*_: object) -> NoReturn:
+    """Nothing has begun yet that would have to be ended in order."""
+    sys.exit(0)
+
+
+async def _work(config: Config) -> None:
+    # Nobody listens for signals in the loop yet: one that comes while the topic is looked at ends the process at once.
+    process = Ingress(
+        config,
+        find_topic(config),
+        metrics=Metrics(librdkafka=librdkafka_version()),
+        read_secrets=partial(_read_secrets, config),
+    )
+    process.handle_signals()
+    await process.run()
+
+
+def _read_secrets(config: Config) -> Sequence[Secret]:
+    files = config.webhook.secret_files
+    return read_signing_secrets(files) if files else config.webhook.secrets
+
+
+def _send(config: Config, url: str | None, *, event: str, tag: str | None, run_id: str) -> None:
+    parsed = None if tag is None else Tag.parse(tag)
+    if url is None:
+        raise ConfigurationError([Problem("URL", "is missing: where is the webhook ingress?")])
+    if tag is not None and parsed is None:
+        raise ConfigurationError([Problem("--tag", "is no tag; `extend-connector inflight` shows them")])
+    verifier_of(config.webhook.secrets)
+    secret = config.webhook.secrets[0].reveal().encode()
+    body = event_body(event, run_id, parsed)
+    status = deliver(url, body, secret, int(time.time()))
+    if event not in EVENTS:
+        typer.echo(f"The event {event} is one that the connector ignores.", err=True)
+    typer.echo(f"{url} answered {status}.")
+    if not 200 <= status < 300:
+        raise ConnectorError(f"Extend would send the event again after {status}.")

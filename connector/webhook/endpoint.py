@@ -1,0 +1,209 @@
+"""``POST /webhooks/extend`` as an ASGI application: from a stranger's request to an acknowledged doorbell.
+
+Plain ASGI, for there is one path. The checks go from cheap to dear, and nothing is parsed before it is verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from connector.adapters.metrics import Metrics
+from connector.clock import Clock
+from connector.core.recent import Recent
+from connector.core.record import OutRecord
+from connector.core.signal import Doorbell
+from connector.core.signals_topic import SignalsTopic
+from connector.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, Verifier, read_claim
+from connector.core.webhook_event import MAX_BODY_BYTES, Dropped, NotAnEvent, doorbell_of, read_event
+from connector.logs import logger
+from connector.webhook.answers import STATUS, Result, Verdict
+
+PATH = "/webhooks/extend"
+BODY_SECONDS = 10.0
+"""How long a body may take, from the end of the headers on."""
+MOST_READING = 64
+"""Bodies being read. They are not verified yet: they cost memory, and nothing else."""
+MOST_WRITING = 1024
+"""Doorbells that wait for Kafka."""
+REPEAT_SECONDS = 600.0
+"""How long an event that comes again rings no second time. It saves requests; nothing depends on it."""
+MOST_REMEMBERED = 100_000
+
+_TIMESTAMP = TIMESTAMP_HEADER.encode()
+_SIGNATURE = SIGNATURE_HEADER.encode()
+_LENGTH = re.compile(rb"[0-9]{1,20}")
+_EMPTY = (b"content-length", b"0")
+_CLOSE = (b"connection", b"close")
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Writer(Protocol):
+    """What doorbells are written with; see ``adapters.kafka.doorbells``."""
+
+    def send(self, record: OutRecord, done: Callable[[bool], None]) -> None:
+        """Write a record, and tell on the event loop whether it is acknowledged."""
+
+
+class _Refused(Exception):  # noqa: N818 - it names what became of the request
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+
+class Endpoint:
+    """The application.
+
+    Attributes:
+        verifier: the secrets that are valid now; replaced when their files change.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        topic: SignalsTopic,
+        verifier: Verifier,
+        writer: Writer,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            name: the connector's name.
+            topic: where doorbells go.
+            verifier: the signing secrets.
+            writer: writes doorbells.
+            metrics: where to count.
+            clock: the time.
+        """
+        self.verifier = verifier
+        self._name = name
+        self._topic = topic
+        self._writer = writer
+        self._metrics = metrics
+        self._clock = clock
+        self._recent = Recent(REPEAT_SECONDS, MOST_REMEMBERED)
+        self._writing: dict[str, asyncio.Future[bool]] = {}
+        self._reading = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        began = self._clock.monotonic()
+        try:
+            result: Result = await self._answer(scope, receive)
+        except _Refused as refused:
+            result = refused.result
+        except Exception as error:  # noqa: BLE001 - a stranger's request ends nothing, and its bytes are not logged
+            logger.error("webhook_failed", error=type(error).__name__)
+            result = Verdict.FAILED
+        self._metrics.webhook_requests.labels(result=result).inc()
+        self._metrics.webhook_request_duration_seconds.observe(max(0.0, self._clock.monotonic() - began))
+        if result is not Verdict.GONE:
+            await _send(send, STATUS[result])
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Result:
+        if scope["path"] != PATH or scope["method"] != "POST":
+            return Verdict.NOT_FOUND
+        headers: Headers = scope["headers"]
+        _check_form(headers)
+        claim = read_claim(_values(headers, _TIMESTAMP), _values(headers, _SIGNATURE))
+        if isinstance(claim, Refusal):
+            return claim
+        body = await self._read(receive)
+        signed_by = self.verifier.verify(claim, body, self._clock.wall())
+        if isinstance(signed_by, Refusal):
+            return signed_by
+        self._metrics.webhook_secret_uses.labels(secret=signed_by).inc()
+        try:
+            event = read_event(body)
+        except NotAnEvent:
+            return Verdict.BAD_BODY
+        doorbell = doorbell_of(event, self._name)
+        log = logger.bind(event_id=event.id, type=event.type, secret=signed_by)
+        if isinstance(doorbell, Dropped):
+            log.debug("webhook_dropped", why=str(doorbell))
+            return doorbell
+        result = await self._ring(event.id, doorbell)
+        log.debug("webhook_taken", result=str(result), tag=str(doorbell.tag), run_id=doorbell.run_id)
+        return result
+
+    async def _read(self, receive: Receive) -> bytes:
+        if self._reading >= MOST_READING:
+            raise _Refused(Verdict.BUSY)
+        self._reading += 1
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await _body(receive)
+        except TimeoutError:
+            raise _Refused(Verdict.TOO_SLOW) from None
+        finally:
+            self._reading -= 1
+
+    async def _ring(self, event_id: str, doorbell: Doorbell) -> Verdict:
+        if self._recent.has(event_id, self._clock.monotonic()):
+            return Verdict.REPEATED
+        if (other := self._writing.get(event_id)) is not None:
+            return Verdict.REPEATED if await asyncio.shield(other) else Verdict.UNAVAILABLE
+        if len(self._writing) >= MOST_WRITING:
+            return Verdict.BUSY
+        written = asyncio.get_running_loop().create_future()
+        self._writing[event_id] = written
+        record = self._topic.record(doorbell, self._clock.wall_ms())
+        try:
+            self._writer.send(record, lambda acknowledged: self._written(event_id, acknowledged=acknowledged))
+        except BaseException:
+            self._writing.pop(event_id).set_result(False)
+            raise
+        if not await asyncio.shield(written):
+            return Verdict.UNAVAILABLE
+        return Verdict.ACCEPTED
+
+    def _written(self, event_id: str, *, acknowledged: bool) -> None:
+        if acknowledged:
+            self._recent.add(event_id, self._clock.monotonic())
+            self._metrics.signals.labels(kind="doorbell", result="sent").inc()
+            self._metrics.webhook_accepted_timestamp_seconds.set(self._clock.wall())
+        self._writing.pop(event_id).set_result(acknowledged)
+
+
+def _check_form(headers: Headers) -> None:
+    """Refuse by the headers what need not be read."""
+    if any(value.strip().lower() != b"identity" for value in _values(headers, b"content-encoding")):
+        raise _Refused(Verdict.ENCODED)
+    if any(value.strip().lower().startswith(b"multipart/") for value in _values(headers, b"content-type")):
+        raise _Refused(Verdict.ENCODED)
+    for length in _values(headers, b"content-length"):
+        if _LENGTH.fullmatch(length) is None:
+            raise _Refused(Verdict.BAD_BODY)
+        if int(length) > MAX_BODY_BYTES:
+            raise _Refused(Verdict.TOO_LARGE)
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for each, value in headers if each == name]
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Refused(Verdict.GONE)
+        parts += message.get("body", b"")
+        if len(parts) > MAX_BODY_BYTES:
+            raise _Refused(Verdict.TOO_LARGE)
+        if not message.get("more_body", False):
+            return bytes(parts)
+
+
+async def _send(send: Send, status: int) -> None:
+    # A 204 has no length. After a refusal the rest of the request may still come: the connection ends.
+    headers = [] if status == 204 else [_EMPTY, _CLOSE]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
