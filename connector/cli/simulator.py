@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
+from connector.simulator.mail import Troubles, parse_troubles
 from connector.simulator.rules import Rule, parse_rule
 from connector.simulator.server import SimulatorServer
 from connector.simulator.settings import PLANS, Lifetimes, Limits, Settings
@@ -38,6 +39,8 @@ class RetryHeaderName(StrEnum):
 _LIFETIMES = Lifetimes()
 _RUNS = "Runs"
 _LIMITS = "Limits and faults"
+_WEBHOOKS = "Webhooks"
+_SETTINGS = Settings()
 
 
 def simulator(  # noqa: PLR0917 - typer reads options from the parameters; nobody calls it by position
@@ -111,6 +114,22 @@ def simulator(  # noqa: PLR0917 - typer reads options from the parameters; nobod
             rich_help_panel=_LIMITS,
         ),
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(help="Send every event of a run to this address (http).", rich_help_panel=_WEBHOOKS),
+    ] = None,
+    webhook_secret: Annotated[
+        str,
+        typer.Option(help="Signs them.", envvar="EXTEND_WEBHOOK_SECRET", rich_help_panel=_WEBHOOKS),
+    ] = _SETTINGS.webhook_secret,
+    webhook_troubles: Annotated[
+        str,
+        typer.Option(
+            help="What becomes of them: shares of duplicated, reordered, dropped, delayed, forged and replayed, e.g. "
+            "duplicated=0.2,dropped=0.1; delay=10 are seconds.",
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = "",
 ) -> None:
     """Run the simulated Extend API (version 2026-02-09) until it is stopped. Any key that begins with sk_ is accepted.
 
@@ -144,6 +163,9 @@ def simulator(  # noqa: PLR0917 - typer reads options from the parameters; nobod
         rules=_rules(fault or ()),
         ledger=ledger,
         withheld=withheld,
+        webhook_url=webhook,
+        webhook_secret=webhook_secret,
+        webhook_troubles=_troubles(webhook_troubles),
     )
     try:
         asyncio.run(_serve(host, port, settings))
@@ -167,6 +189,13 @@ def _rules(texts: list[str] | tuple[()]) -> tuple[Rule, ...]:
         return tuple(parse_rule(text) for text in texts)
     except ValueError as error:
         raise _wrong("--fault", str(error)) from error
+
+
+def _troubles(text: str) -> Troubles:
+    try:
+        return parse_troubles(text)
+    except ValueError as error:
+        raise _wrong("--webhook-troubles", str(error)) from error
 
 
 def _wrong(option: str, message: str) -> ConfigurationError:

@@ -72,6 +72,10 @@ class SimulatorApp:
             await delivery.whole(_unless_refused(lambda: control(self._engine, request), request_id))
             return
         try:
+            answered = self._engine.webhooks(request)
+            if answered is not None:
+                await delivery.whole(Answer(200, answered))
+                return
             operation = self._engine.operation(request)
             rule = self._engine.admit(operation, request)
         except Refusal as refusal:

@@ -13,11 +13,13 @@ import msgspec
 from connector.clock import Clock
 from connector.core.run_types import RUN_TYPES, RunType
 from connector.simulator.documents import name_of
+from connector.simulator.endpoints import PATHS, Endpoints, Recipient
 from connector.simulator.faults import Faults, Question
 from connector.simulator.ledger import Ledger, Withheld
 from connector.simulator.limits import Category, Limiter
 from connector.simulator.objects import full_object
 from connector.simulator.pages import page, parse_query
+from connector.simulator.postman import Postman
 from connector.simulator.refusals import Refusal, invalid, not_found
 from connector.simulator.rules import Action, Rule
 from connector.simulator.run import SimulatedRun
@@ -84,7 +86,10 @@ class Engine:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.clock = clock
-        self.store = Store(settings.lifetimes, settings.seed)
+        self.endpoints = Endpoints(settings.seed)
+        self.postman: Postman | None = None
+        self._settings = settings
+        self.store = Store(settings.lifetimes, settings.seed, self._changed)
         self.statistics = Statistics()
         self.ledger = Ledger(settings.ledger)
         self.withheld = Withheld(settings.withheld)
@@ -135,13 +140,7 @@ class Engine:
         Raises:
             Refusal: 401, 400 (version) or 429.
         """
-        self.statistics.arrived(operation.category, self.clock.monotonic())
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.startswith("sk_"):
-            raise Refusal(401)
-        if request.headers.get("x-extend-api-version") != API_VERSION:
-            raise invalid(f"The header x-extend-api-version is missing or unknown; known is {API_VERSION}.")
-        self._limiter.admit(operation.category, self.clock.wall())
+        self._enter(operation.category, request)
         question = Question(
             request.method,
             request.path,
@@ -150,6 +149,30 @@ class Engine:
             request.body,
         )
         return self.faults.choose(question, self.clock.monotonic())
+
+    def webhooks(self, request: Request) -> bytes | None:
+        """The answer about endpoints and subscriptions; None when the request is about something else.
+
+        Raises:
+            Refusal: 400, 401, 404 or 429.
+        """
+        parts = request.path.strip("/").split("/")
+        if parts[0] not in PATHS:
+            return None
+        self._enter("GET" if request.method == "GET" else "WRITE", request)
+        return self.endpoints.answer(request.method, parts, request.body, self.clock.wall_ms())
+
+    def deliver_webhooks(self, base_url: str) -> Postman:
+        """Send events from now on, in the running event loop; whoever calls closes it.
+
+        Args:
+            base_url: where the simulator answers.
+        """
+        settings = self._settings
+        self.postman = Postman(
+            self._recipients, settings.webhook_troubles, seed=settings.seed, base_url=base_url, wall=self.clock.wall
+        )
+        return self.postman
 
     def carry_out(self, operation: Operation, request: Request) -> bytes:
         """Do what was asked.
@@ -234,7 +257,27 @@ class Engine:
 
     def report(self) -> dict[str, Any]:
         """Statistics, with the runs by status."""
-        return {**self.statistics.report(), "runs": self.store.by_status(self.clock.wall_ms())}
+        report = {**self.statistics.report(), "runs": self.store.by_status(self.clock.wall_ms())}
+        return report | ({} if self.postman is None else {"webhooks": dict(self.postman.counts)})
+
+    def _enter(self, category: Category, request: Request) -> None:
+        self.statistics.arrived(category, self.clock.monotonic())
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.startswith("sk_"):
+            raise Refusal(401)
+        if request.headers.get("x-extend-api-version") != API_VERSION:
+            raise invalid(f"The header x-extend-api-version is missing or unknown; known is {API_VERSION}.")
+        self._limiter.admit(category, self.clock.wall())
+
+    def _changed(self, run: SimulatedRun) -> None:
+        if self.postman is not None:
+            self.postman.changed(run)
+
+    def _recipients(self, event: str, run: SimulatedRun) -> list[Recipient]:
+        found = list(self.endpoints.recipients(event, run))
+        if self._settings.webhook_url is not None:
+            found.append(Recipient(self._settings.webhook_url, self._settings.webhook_secret.encode()))
+        return found
 
     def _update(self, operation: Operation, request: Request) -> SimulatedRun:
         now_ms = self.clock.wall_ms()

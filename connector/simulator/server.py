@@ -18,6 +18,8 @@ from connector.simulator.engine import Engine
 from connector.simulator.settings import Settings
 
 _BACKLOG = 2048
+_TICK_SECONDS = 0.02
+"""How often the runs are looked at without a request: webhooks leave then."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -107,6 +109,8 @@ class SimulatorServer:
         if self._serving.done():
             self.engine.close()
             await self._serving
+        self._postman = self.engine.deliver_webhooks(self.base_url)
+        self._ticking = asyncio.create_task(self._tick())
         return self
 
     async def __aexit__(
@@ -116,10 +120,17 @@ class SimulatorServer:
         trace: TracebackType | None,
     ) -> None:
         """Stop listening, end every open request, close the ledger."""
+        self._ticking.cancel()
+        await self._postman.close()
         self._app.close()
         self._server.should_exit = True
         await self._serving
         self.engine.close()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self.engine.store.advance(self._clock.wall_ms())
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The server needs an application, the application the server's connections: one of them must come second.

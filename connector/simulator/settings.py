@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from connector.simulator.mail import Troubles
 from connector.simulator.rules import Rule
 
 API_VERSION = "2026-02-09"
@@ -90,6 +91,9 @@ class Settings:
         rules: faults that are on from the start.
         ledger: file that gets one JSON line per created run, or None.
         withheld: file that gets one JSON line per create that a fault withheld, or None.
+        webhook_url: where every event of a run goes, beside the endpoints that are created; None: nowhere.
+        webhook_secret: signs these.
+        webhook_troubles: what happens to webhooks on their way.
     """
 
     seed: int = 0
@@ -98,3 +102,6 @@ class Settings:
     rules: tuple[Rule, ...] = ()
     ledger: Path | None = None
     withheld: Path | None = None
+    webhook_url: str | None = None
+    webhook_secret: str = "wss_of_the_simulator_not_a_secret"  # noqa: S105 - it says so
+    webhook_troubles: Troubles = field(default_factory=Troubles)

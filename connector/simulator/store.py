@@ -52,8 +52,11 @@ class _Log:
 class Store:
     """The runs of one simulated account."""
 
-    def __init__(self, lifetimes: Lifetimes, seed: int) -> None:
+    def __init__(
+        self, lifetimes: Lifetimes, seed: int, on_change: Callable[[SimulatedRun], None] = lambda _: None
+    ) -> None:
         self._lifetimes = lifetimes
+        self._on_change = on_change
         self._seed = seed
         self._runs: dict[str, SimulatedRun] = {}
         self._logs = {name: _Log() for name in RUN_TYPES}
@@ -77,6 +80,7 @@ class Store:
             run.step += 1
             self._logs[run.run_type.name].note(run)
             self._schedule(run)
+            self._on_change(run)
         return self._now_ms
 
     def create(self, run_type: RunType, body: bytes, request: dict[str, Any], now_ms: int) -> SimulatedRun:
