@@ -169,7 +169,7 @@ def test_secrets_are_files_and_never_environment(scenario: Path) -> None:
     assert volume["secret"]["defaultMode"] == 0o440
     assert pod["securityContext"]["fsGroup"] == 65532
     for container in containers(pod):
-        assert "env" not in container
+        assert {each["name"] for each in container.get("env", [])} <= {"CONNECTOR__ADMIN__PORT"}
         assert "envFrom" not in container
 
 
@@ -267,6 +267,11 @@ base = smallest["config"]
         ),
         pytest.param({"webhook": {"enabled": True}}, "image version 0.1.0 has no command `webhook`", id="too old"),
         pytest.param(
+            {"webhook": {"enabled": True, "adminPort": 8081}, "image": {"tag": "0.2.0"}},
+            "webhook.adminPort is a port of the worker or of the webhook itself",
+            id="a port twice in the sidecar",
+        ),
+        pytest.param(
             {"webhook": {"enabled": True}, "image": {"tag": "v0.1.9"}}, "image version 0.1.9", id="too old, tagged v"
         ),
         pytest.param(
@@ -293,6 +298,16 @@ def test_the_webhook_sidecar_is_rendered_where_the_image_may_have_the_command(im
     (sidecar,) = pod["initContainers"]
     assert sidecar["args"][0] == "webhook"
     assert sidecar["restartPolicy"] == "Always"
+
+
+def test_the_webhook_sidecar_takes_no_port_of_the_worker() -> None:
+    manifests = render(with_values(webhook={"enabled": True}, image={"tag": "edge"}))
+    pod = pod_of(manifests)
+    ports = [port["containerPort"] for container in containers(pod) for port in container["ports"]]
+    assert len(ports) == len(set(ports)) == 3
+    (variable,) = pod["initContainers"][0]["env"]
+    assert variable["name"] == "CONNECTOR__ADMIN__PORT"
+    assert int(variable["value"]) in ports
 
 
 # The values, their schema, and their description.

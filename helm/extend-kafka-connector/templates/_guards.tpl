@@ -50,6 +50,9 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- if eq (include "connector.adminPort" .) (include "connector.webhookPort" .) -}}
 {{- fail "config.admin.port and config.webhook.port are equal, but worker and webhook sidecar share one network: choose two ports." -}}
 {{- end -}}
+{{- if has (int .Values.webhook.adminPort) (list (include "connector.adminPort" . | int) (include "connector.webhookPort" . | int)) -}}
+{{- fail "webhook.adminPort is a port of the worker or of the webhook itself, and they share one network: choose another." -}}
+{{- end -}}
 {{- $tag := include "connector.tag" . | trimPrefix "v" -}}
 {{- $version := regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]+" $tag -}}
 {{- if and $version (not .Values.image.digest) -}}
