@@ -20,7 +20,7 @@ from connector.core.signal import Doorbell
 from connector.core.signals_topic import SignalsTopic
 from connector.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, Verifier, read_claim
 from connector.core.webhook_event import MAX_BODY_BYTES, Dropped, NotAnEvent, doorbell_of, read_event
-from connector.logs import logger
+from connector.logs import is_debugging, logger
 from connector.webhook.answers import STATUS, Result, Verdict
 
 PATH = "/webhooks/extend"
@@ -88,6 +88,10 @@ class Endpoint:
         self._writer = writer
         self._metrics = metrics
         self._clock = clock
+        # Looking a series up for every request took a third of the application's time.
+        self._counts = {result: metrics.webhook_requests.labels(result=result) for result in STATUS}
+        self._sent = metrics.signals.labels(kind="doorbell", result="sent")
+        self._uses = [metrics.webhook_secret_uses.labels(secret=place) for place in (0, 1, 2, 3, "other")]
         self._recent = Recent(REPEAT_SECONDS, MOST_REMEMBERED)
         self._writing: dict[str, asyncio.Future[bool]] = {}
         self._reading = 0
@@ -102,7 +106,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 - a stranger's request ends nothing, and its bytes are not logged
             logger.error("webhook_failed", error=type(error).__name__)
             result = Verdict.FAILED
-        self._metrics.webhook_requests.labels(result=result).inc()
+        self._counts[result].inc()
         self._metrics.webhook_request_duration_seconds.observe(max(0.0, self._clock.monotonic() - began))
         if result is not Verdict.GONE:
             await _send(send, STATUS[result])
@@ -119,18 +123,17 @@ class Endpoint:
         signed_by = self.verifier.verify(claim, body, self._clock.wall())
         if isinstance(signed_by, Refusal):
             return signed_by
-        self._metrics.webhook_secret_uses.labels(secret=signed_by).inc()
+        self._uses[min(signed_by, len(self._uses) - 1)].inc()
         try:
             event = read_event(body)
         except NotAnEvent:
             return Verdict.BAD_BODY
         doorbell = doorbell_of(event, self._name)
-        log = logger.bind(event_id=event.id, type=event.type, secret=signed_by)
-        if isinstance(doorbell, Dropped):
-            log.debug("webhook_dropped", why=str(doorbell))
-            return doorbell
-        result = await self._ring(event.id, doorbell)
-        log.debug("webhook_taken", result=str(result), tag=str(doorbell.tag), run_id=doorbell.run_id)
+        result: Result = doorbell if isinstance(doorbell, Dropped) else await self._ring(event.id, doorbell)
+        if is_debugging():
+            found = {} if isinstance(doorbell, Dropped) else {"tag": str(doorbell.tag), "run_id": doorbell.run_id}
+            fields = {"event_id": event.id, "type": event.type, "secret": signed_by, **found}
+            logger.debug("webhook_read", result=str(result), **fields)
         return result
 
     async def _read(self, receive: Receive) -> bytes:
@@ -167,7 +170,7 @@ class Endpoint:
     def _written(self, event_id: str, *, acknowledged: bool) -> None:
         if acknowledged:
             self._recent.add(event_id, self._clock.monotonic())
-            self._metrics.signals.labels(kind="doorbell", result="sent").inc()
+            self._sent.inc()
             self._metrics.webhook_accepted_timestamp_seconds.set(self._clock.wall())
         self._writing.pop(event_id).set_result(acknowledged)
 
