@@ -6,10 +6,11 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos bench format lock schemas clean
+.PHONY: help demo broker test check chaos fuzz bench format lock schemas clean
 
 ARGS =
 MINUTES = 4
+EXAMPLES = 200000
 SEED =
 REPORT =
 PYTHON ?=
@@ -39,6 +40,10 @@ check: .venv/.installed ## lint, formatting, types, layers, chart: seconds
 
 chaos: .venv/.installed ## kill, freeze and cut off everything for MINUTES=4, by SEED=, on three real brokers; REPORT=file
 	@$(RUN) tests.chaos --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(addprefix --report ,$(REPORT)) $(ARGS)
+
+fuzz: .venv/.installed ## throw EXAMPLES=200000 bodies and headers each at what reads webhooks
+	FUZZ_EXAMPLES=$(EXAMPLES) $(RUN) pytest -q --timeout 0 --hypothesis-profile fuzz tests/core/test_signature.py \
+		tests/core/test_webhook_event.py -k "nothing_brings_it_down or whatever_was_signed" $(ARGS)
 
 bench: .venv/.installed ## print speed and memory of this machine
 	$(RUN) pytest -m benchmark -s tests/benchmarks $(ARGS)

@@ -15,4 +15,6 @@ pytest_plugins = ["tests.kafka.fixtures", "tests.lanes", "tests.summary"]
 settings.register_profile("dev", deadline=None)
 # The same examples for every run of a commit: a red build can be repeated.
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+# `make fuzz`: as many as somebody has the time for.
+settings.register_profile("fuzz", deadline=None, max_examples=int(os.environ.get("FUZZ_EXAMPLES", "200000")))
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
