@@ -7,7 +7,11 @@ rates (measured, 10,000 to 1,000,000 runs).
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
+from itertools import count
 from typing import Generic, Protocol, TypeVar
+
+FEWEST_TO_TIDY = 64
 
 
 class Scheduled(Protocol):
@@ -22,15 +26,23 @@ ItemT = TypeVar("ItemT", bound=Scheduled)
 class Schedule(Generic[ItemT]):
     """Items by due time. Putting an item again moves it; the old place is skipped when it comes up."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Iterator[int] | None = None) -> None:
+        """Begin empty.
+
+        Args:
+            places: numbers for places, from 1. Schedules that share them hold an item in one of them only: putting
+                it into one takes it out of the other.
+        """
         self._heap: list[tuple[float, int, ItemT]] = []
-        self._places = 0
+        self._places = count(1) if places is None else places
+        self._tidy_at = FEWEST_TO_TIDY
 
     def put(self, item: ItemT, due: float) -> None:
         """Make an item due at an instant, and only then."""
-        self._places += 1
-        item.place = self._places
-        heapq.heappush(self._heap, (due, self._places, item))
+        if len(self._heap) >= self._tidy_at:
+            self._tidy()
+        item.place = next(self._places)
+        heapq.heappush(self._heap, (due, item.place, item))
 
     def remove(self, item: ItemT) -> None:
         """Make an item never due."""
@@ -54,6 +66,12 @@ class Schedule(Generic[ItemT]):
     def due_count(self, now: float) -> int:
         """How many items are due; looks at every place, so ask seldom."""
         return sum(due <= now and item.place == place for due, place, item in self._heap)
+
+    def _tidy(self) -> None:
+        """Drop old places: one that is due in an hour would keep its item in memory for so long."""
+        self._heap = [place for place in self._heap if place[2].place == place[1]]
+        heapq.heapify(self._heap)
+        self._tidy_at = max(FEWEST_TO_TIDY, 2 * len(self._heap))
 
     def __len__(self) -> int:
         """Places in the heap, moved ones included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -64,3 +65,23 @@ def test_of_items_that_are_due_at_once_the_one_that_was_put_first_comes_first() 
         schedule.put(Item(name), 5.0)
     taken = [schedule.pop_due(5.0) for _ in range(3)]
     assert [item.name for item in taken if item] == [3, 1, 2]
+
+
+def test_an_item_is_in_one_only_of_two_schedules_that_share_their_places() -> None:
+    places = count(1)
+    one: Schedule[Item] = Schedule(places)
+    other: Schedule[Item] = Schedule(places)
+    item = Item(1)
+    one.put(item, 5.0)
+    other.put(item, 7.0)
+    assert (one.pop_due(9.0), other.pop_due(9.0)) == (None, item)
+
+
+def test_old_places_do_not_pile_up() -> None:
+    schedule: Schedule[Item] = Schedule()
+    items = [Item(name) for name in range(100)]
+    for turn in range(100):
+        for item in items:
+            schedule.put(item, 3600.0 + turn)
+    assert len(schedule) <= 300
+    assert sum(schedule.pop_due(1e9) is not None for _ in range(101)) == 100

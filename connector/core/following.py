@@ -1,0 +1,365 @@
+"""Which request comes next to find out what has finished, and when: all decisions of following runs.
+
+    following.follow(run, now, api_ms)
+    while (step := following.next(now, api_ms)) is not None:      # once `wait` is 0 and a token is there
+        Look: GET the run; then `looked`, `again_at` or `ended`
+        ReadPage: GET the page; then `page` or `list_failed`
+
+Of the tokens, runs that a row announced come first, then pages of lists, then runs by their time. Pages never take more
+than half of the budget, so what is due by its time never starves, nor do types among themselves: the page that is due
+for the longest time is next.
+
+Nothing waits here and nothing is sent. Times are seconds on one monotonic clock, and milliseconds on the API's clock
+where they are compared with what the API shows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import inf
+from typing import Generic, TypeVar
+
+from connector.core.list_health import Trouble
+from connector.core.list_pass import ListPass, Purpose
+from connector.core.open_run import OpenRun, Stage, Via
+from connector.core.polling import PollingOptions, delay_ms
+from connector.core.run import Row
+from connector.core.run_types import NEEDS_REVIEW
+from connector.core.schedule import Schedule
+from connector.core.sweep import Lane, Sweep
+
+BACKSTOP_SECONDS = 1800.0
+"""A run is looked at itself so long after the last look at it, or up to twice as long, whatever its rows say: a list may
+show the same for ever."""
+REVIEW_BACKSTOP_SECONDS = 21_600.0
+"""The same for a run under review; a pass over all reviews tells of it each hour."""
+FALSE_ALARM_SECONDS = 1.0
+"""Until the first look after one that did not confirm a row; doubled each time."""
+MOST_FALSE_ALARMS = 6
+DISTRUSTED_SECONDS = 60.0
+"""How often rows can make a run due whose announcements were false so often."""
+YIELDING_SECONDS = 1.0
+"""A pass over what lies back lets regular passes go first, unless it has waited for so much longer."""
+MOVED_AT_ONCE = 200
+
+RunT = TypeVar("RunT", bound=OpenRun)
+
+
+@dataclass(frozen=True, slots=True)
+class Look(Generic[RunT]):
+    """GET this run."""
+
+    run: RunT
+    via: Via
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """GET this page of a list, by ``updatedAt``, the newest first, where the type can sort.
+
+    Attributes:
+        run_type: name of the run type.
+        token: of the page; None for the first.
+        status: only runs of this status, or None for all.
+        lane: whose page it is; for ``Following`` alone.
+        reading: likewise.
+    """
+
+    run_type: str
+    token: str | None
+    status: str | None
+    lane: Lane
+    reading: ListPass
+
+
+Step = Look[RunT] | ReadPage
+
+
+@dataclass(frozen=True, slots=True)
+class ListState:
+    """How a type's runs are followed.
+
+    Attributes:
+        open: how many are open.
+        trouble: why they are polled one by one; None while the list tells.
+        lag: seconds by which the list was seen to lag lately, at least.
+    """
+
+    open: int
+    trouble: Trouble | None
+    lag: float
+
+
+class Following(Generic[RunT]):
+    """All open runs."""
+
+    def __init__(
+        self,
+        *,
+        options: PollingOptions,
+        sweep_interval: float | None,
+        review_interval: float,
+        get_interval: Callable[[], float],
+        random: Callable[[], float],
+    ) -> None:
+        """Nothing is open yet.
+
+        Args:
+            options: when a run is looked at whose list does not tell.
+            sweep_interval: seconds between passes over a list; None never reads lists.
+            review_interval: seconds between passes over what waits for a person, while nothing else is open; and
+                between looks at such a run when lists do not tell.
+            get_interval: seconds between two tokens of the GET budget, now; 0 without a limit.
+            random: a number in [0, 1).
+        """
+        self._options = options
+        self._sweep_interval = sweep_interval
+        self._review_interval = review_interval
+        self._get_interval = get_interval
+        self._random = random
+        places = count(1)
+        self._announced: Schedule[RunT] = Schedule(places)
+        self._timed: Schedule[RunT] = Schedule(places)
+        self._sweeps: dict[str, Sweep[RunT]] = {}
+        self._list_at = 0.0
+        self._to_poll: deque[RunT] = deque()
+
+    # ---- our runs --------------------------------------------------------------------------------------------
+
+    def follow(self, run: RunT, now: float, api_ms: float, *, restored: bool = False) -> None:
+        """Follow a run from now on.
+
+        Args:
+            run: the run.
+            now: the time.
+            api_ms: now, on the API's clock.
+            restored: others may have followed it before: it may have ended long ago. Thousands of them are not looked
+                at in the same instant.
+        """
+        run.followed = run.seen = now
+        sweep = self._sweep_of(run)
+        if sweep.add(run, api_ms, restored=restored):
+            self._announce(run, now)
+        elif sweep.health.good:
+            self._rest(run, now)
+        else:
+            wish = self._wish(run, now)
+            self._put(run, now + (wish * self._random() if restored else wish))
+
+    def forget(self, run: RunT) -> None:
+        """A run is not followed any more."""
+        self._timed.remove(run)
+        self._sweep_of(run).remove(run)
+
+    def is_followed(self, run: RunT) -> bool:
+        """Whether it was not forgotten."""
+        return self._sweep_of(run).has(run)
+
+    def ring(self, run: RunT, now: float) -> None:
+        """Somebody says that something about the run changed."""
+        if self.is_followed(run):
+            self._announce(run, now)
+
+    def start_over(self, now: float) -> None:
+        """There is a new API key: what the old one could not read says nothing."""
+        for sweep in self._sweeps.values():
+            sweep.start_over(now)
+
+    # ---- what comes next -------------------------------------------------------------------------------------
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something is due; None when nothing ever is."""
+        if self._to_poll:
+            return 0.0
+        pages = (max(due, self._list_at) for sweep in self._sweeps.values() for due, _ in sweep.lanes())
+        page = min(pages, default=None)
+        dues = (page, self._announced.next_due(), self._timed.next_due())
+        nearest = min((due for due in dues if due is not None), default=None)
+        return None if nearest is None else max(0.0, nearest - now)
+
+    def next(self, now: float, api_ms: float) -> Step[RunT] | None:
+        """The request that is next; costs a token. None when nothing is due after all."""
+        self._move_some(now)
+        if (run := self._announced.pop_due(now)) is not None:
+            return self._look(run, "sweep")
+        if (page := self._next_page(now, api_ms)) is not None:
+            return page
+        if (run := self._timed.pop_due(now)) is not None:
+            return self._look(run, "poll")
+        return None
+
+    def _look(self, run: RunT, via: Via) -> Look[RunT]:
+        run.stage, run.via, run.rung = Stage.LOOKED_AT, via, False
+        return Look(run, via)
+
+    def _next_page(self, now: float, api_ms: float) -> ReadPage | None:
+        if now < self._list_at:
+            return None
+        due = [
+            (when + _yields(lane), sweep, lane)
+            for sweep in self._sweeps.values()
+            for when, lane in sweep.lanes()
+            if when <= now
+        ]
+        if not due:
+            return None
+        _, sweep, lane = min(due, key=lambda each: each[0])
+        # At an even pace, so that no window of any length sees lists take more than half of the budget.
+        self._list_at = max(self._list_at, now) + 2 * self._get_interval()
+        reading = sweep.begin(lane, now, api_ms)
+        status = NEEDS_REVIEW if lane.purpose is Purpose.REVIEWS else None
+        return ReadPage(sweep.run_type, reading.token, status, lane, reading)
+
+    # ---- what came of it: lists ------------------------------------------------------------------------------
+
+    def page(self, read: ReadPage, rows: Sequence[Row], next_token: str | None, now: float) -> list[Row]:
+        """A page came.
+
+        Returns:
+            The rows of runs that are not followed.
+        """
+        sweep = self._sweeps[read.run_type]
+        was_good = sweep.health.good
+        announced, strangers = sweep.take(read.reading, rows, now)
+        for run in announced:
+            self._announce(run, now)
+        if read.lane.reading is read.reading:
+            for run in sweep.turned(read.lane, read.reading.take(rows, next_token), now):
+                if run.stage is Stage.RESTING:
+                    self._put(run, now)
+        self._health_may_have_changed(sweep, was_good=was_good)
+        return strangers
+
+    def list_failed(self, read: ReadPage, trouble: Trouble | None, now: float, wait: float = 0.0) -> None:
+        """A page could not be read.
+
+        Args:
+            read: which.
+            trouble: what that says about the list; None when every request is refused, and not this one.
+            now: the time.
+            wait: seconds until the list may be asked again, at least.
+        """
+        sweep = self._sweeps[read.run_type]
+        was_good = sweep.health.good
+        if read.lane.reading is read.reading:
+            sweep.failed(read.lane, trouble, now, wait)
+        self._health_may_have_changed(sweep, was_good=was_good)
+
+    def _health_may_have_changed(self, sweep: Sweep[RunT], *, was_good: bool) -> None:
+        # When the list is good again nothing is to be done: each run is looked at once more when its time comes, and
+        # that look ends its polling.
+        if was_good and not sweep.health.good:
+            self._to_poll.extend(sweep.give_up())
+
+    def _move_some(self, now: float) -> None:
+        """From resting to polling, not all in one step: there may be 50,000."""
+        for _ in range(min(MOVED_AT_ONCE, len(self._to_poll))):
+            run = self._to_poll.popleft()
+            if run.stage is Stage.RESTING and self.is_followed(run):
+                self._put(run, now + self._wish(run, now) * self._random())
+
+    # ---- what came of it: looks ------------------------------------------------------------------------------
+
+    def looked(self, run: RunT, now: float) -> None:
+        """A look showed that the run is still open."""
+        if not self.is_followed(run):
+            return
+        run.seen = now
+        if run.via == "sweep":
+            run.alarms += 1
+        if run.rung or (run.via == "sweep" and run.alarms <= MOST_FALSE_ALARMS):
+            run.stage = Stage.RESTING
+            self._announce(run, now)
+        else:
+            self._rest(run, now)
+
+    def again_at(self, run: RunT, due: float) -> None:
+        """A look said nothing about the run; the next one is then."""
+        if not self.is_followed(run):
+            return
+        if run.via == "sweep":
+            run.stage = Stage.ANNOUNCED
+            self._announced.put(run, due)
+        else:
+            self._put(run, due)
+
+    def ended(self, run: RunT, ended_ms: int | None, now: float) -> None:
+        """A look showed the end.
+
+        Args:
+            run: the run; it is forgotten.
+            ended_ms: when it ended, on the API's clock, if that is known.
+            now: the time.
+        """
+        sweep = self._sweep_of(run)
+        if sweep.has(run):
+            sweep.expect(run, ended_ms, now)
+            self.forget(run)
+
+    def _announce(self, run: RunT, now: float) -> None:
+        if run.stage is Stage.LOOKED_AT:
+            run.rung = True  # that look may have been answered before
+        elif run.stage is Stage.ANNOUNCED:
+            return
+        elif run.alarms > MOST_FALSE_ALARMS:
+            if run.stage is Stage.RESTING:
+                self._put(run, now + DISTRUSTED_SECONDS)
+        else:
+            run.stage = Stage.ANNOUNCED
+            self._announced.put(run, now + (FALSE_ALARM_SECONDS * 2 ** (run.alarms - 1) if run.alarms else 0.0))
+
+    def _rest(self, run: RunT, now: float) -> None:
+        """Until a row announces the run, its backstop, or the end of ``max_wait_ms``; or its next poll."""
+        if run.polled or not self._sweep_of(run).health.good:
+            self._put(run, now + self._wish(run, now))
+            return
+        run.stage = Stage.RESTING
+        backstop = REVIEW_BACKSTOP_SECONDS if run.in_review else BACKSTOP_SECONDS
+        self._timed.put(run, min(now + backstop * (1 + self._random()), self._limit(run)))
+
+    def _limit(self, run: RunT) -> float:
+        """When somebody wants to hear that the run takes too long."""
+        limit = self._options.max_wait_ms
+        return inf if limit is None or run.overdue or run.in_review else run.since + limit / 1000
+
+    def _put(self, run: RunT, due: float) -> None:
+        run.stage = Stage.TIMED
+        self._timed.put(run, due)
+
+    def _wish(self, run: RunT, now: float) -> float:
+        """Seconds until the run wants to be looked at again by the clock."""
+        u = 2 * self._random() - 1
+        if run.in_review:
+            return self._review_interval * (1 + 0.25 * u)
+        return delay_ms(self._options, (now - run.since) * 1000, u) / 1000
+
+    # ---- what can be seen ------------------------------------------------------------------------------------
+
+    def states(self, now: float) -> dict[str, ListState]:
+        """How the runs of each type are followed; types that were never in use are missing."""
+        return {
+            run_type: ListState(len(sweep.runs), sweep.health.trouble, sweep.health.lag(now))
+            for run_type, sweep in self._sweeps.items()
+        }
+
+    def due_count(self, now: float) -> int:
+        """How many runs are due and wait for tokens."""
+        waiting = 0
+        for schedule in (self._announced, self._timed):
+            due = schedule.next_due()
+            if due is not None and due < now:
+                waiting += schedule.due_count(now)
+        return waiting
+
+    def _sweep_of(self, run: RunT) -> Sweep[RunT]:
+        sweep = self._sweeps.get(run.run_type)
+        if sweep is None:
+            sweep = self._sweeps[run.run_type] = Sweep(run.run_type, self._sweep_interval, self._review_interval)
+        return sweep
+
+
+def _yields(lane: Lane) -> float:
+    return 0.0 if lane.purpose is Purpose.REGULAR else YIELDING_SECONDS

@@ -1,0 +1,359 @@
+"""The sweep of one run type: which page of its list is read next, and what the rows say about our runs.
+
+What makes this safe, whatever the list does: a row can only make a run due. The API's own GET says whether the run
+ended, and what the list does not show is never taken for an answer.
+
+Lists are read by ``updatedAt``, the newest first, back to where the last complete pass began. The list of parse runs
+accepts no order (API version 2026-02-09). There the newest pages are read, until all rows of a page were created
+before our oldest open run, or a few pages at most. That is enough where the newest come first; in any other order our
+own new runs do not show, which is measured and ends in polling. Runs that are too old for those pages are polled.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Generic, TypeVar
+
+from connector.core.list_health import TRIAL_SECONDS, ListHealth, Trouble
+from connector.core.list_pass import ListPass, Progress, Purpose
+from connector.core.open_run import OpenRun
+from connector.core.run import Row
+from connector.core.run_types import RUN_TYPES, is_terminal
+
+OVERLAP_SECONDS = 3.0
+MOST_OVERLAP_SECONDS = 60.0
+FIRST_WINDOW_SECONDS = 30.0
+"""How far back the first pass goes: a run that was just bought may have ended meanwhile."""
+GAP_SECONDS = 120.0
+"""A list that was not read for longer, because it is in trouble, is read from now on: its runs are polled."""
+MOST_PAGES = 50
+MOST_UNSORTED_PAGES = 10
+FEWEST_CATCH_UP_PAGES = 5
+REVIEW_PASS_SECONDS = 3600.0
+SHOWN_SECONDS = 30.0
+"""By then the list has to show a run that is new, or that a look found ended."""
+STRANGERS = 2_000
+"""Runs that ended before we knew that they are ours; so many are remembered."""
+LONGEST_BACKOFF_SECONDS = 30.0
+
+RunT = TypeVar("RunT", bound=OpenRun)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One purpose for which the list is read, again and again.
+
+    Attributes:
+        purpose: the purpose.
+        due: when the next page may be read; while pages follow each other, when the last one was asked for.
+        reading: the pass that was begun.
+        busy: a page is under way.
+    """
+
+    purpose: Purpose
+    due: float = -inf
+    reading: ListPass | None = None
+    busy: bool = False
+
+
+class Sweep(Generic[RunT]):
+    """The list of one run type, and our open runs of that type."""
+
+    def __init__(self, run_type: str, interval: float | None, review_interval: float) -> None:
+        """Nothing is open yet.
+
+        Args:
+            run_type: name of the run type.
+            interval: seconds between passes; None never reads the list.
+            review_interval: seconds between looks at what is under review, while nothing else is open.
+        """
+        self.run_type = run_type
+        self.health = ListHealth(Trouble.OFF if interval is None else None)
+        self.runs: dict[str, RunT] = {}
+        self.in_review = 0
+        self._interval = interval or inf
+        self._review_interval = review_interval
+        self._sorted = RUN_TYPES[run_type].sortable
+        self._lanes = {purpose: Lane(purpose) for purpose in Purpose}
+        self._reviewed_at = -inf
+        self._watermark_ms: float | None = None
+        self._horizon_ms = inf  # from here on every row was read, on the API's clock
+        self._previous: ListPass | None = None
+        self._strangers: dict[str, tuple[str, float]] = {}
+        self._uncovered: list[RunT] = []
+        self._catching_up: list[RunT] = []
+        self._unseen: deque[RunT] = deque()
+        self._expected: dict[str, float] = {}
+        self._oldest: list[tuple[float, str]] = []
+
+    # ---- our runs --------------------------------------------------------------------------------------------
+
+    def add(self, run: RunT, api_ms: float, *, restored: bool) -> bool:
+        """A run of ours is open.
+
+        Args:
+            run: the run.
+            api_ms: now, on the API's clock.
+            restored: others may have followed it before; that the list shows it is not expected soon.
+
+        Returns:
+            Whether rows that were seen before it was known to be ours say that it ended.
+        """
+        if not run.in_review and not self._waiting:
+            self._begin_anew(api_ms)
+        self.runs[run.run_id] = run
+        self.in_review += run.in_review
+        if not self._sorted:
+            heapq.heappush(self._oldest, (run.began_ms, run.run_id))
+        status, _ = self._strangers.pop(run.run_id, (None, 0.0))
+        if status is not None:
+            run.sighted = True
+            return run.is_ended_by(status)
+        if run.in_review:
+            return False  # the passes over reviews tell
+        if self._sorted and self.health.good and run.began_ms < self._horizon_ms:
+            self._uncovered.append(run)
+        elif not restored:
+            self._unseen.append(run)
+        return False
+
+    def remove(self, run: RunT) -> None:
+        """A run is not followed any more."""
+        if self.has(run):
+            del self.runs[run.run_id]
+            self.in_review -= run.in_review
+
+    def has(self, run: RunT) -> bool:
+        """Whether a run is followed."""
+        return self.runs.get(run.run_id) is run
+
+    def expect(self, run: RunT, ended_ms: int | None, now: float) -> None:
+        """A look found the end of a run of which no row told: the list has to show it soon."""
+        covered = ended_ms is not None and ended_ms >= self._horizon_ms
+        if covered and run.announced is None and not run.polled and self.health.trouble is not Trouble.OFF:
+            self._expected[run.run_id] = now + SHOWN_SECONDS
+
+    @property
+    def _waiting(self) -> int:
+        """Runs for which the list is read; those under review have passes of their own."""
+        return len(self.runs) - self.in_review
+
+    def _begin_anew(self, api_ms: float) -> None:
+        """Nothing was open: what the list showed meanwhile is nobody's business."""
+        self._look_from(api_ms)
+        self._unseen.clear()
+        self._expected.clear()
+        self._lanes[Purpose.REGULAR] = Lane(Purpose.REGULAR)
+        self._lanes[Purpose.CATCH_UP] = Lane(Purpose.CATCH_UP)
+
+    def _look_from(self, api_ms: float) -> None:
+        self._watermark_ms = self._previous = None
+        self._horizon_ms = api_ms - FIRST_WINDOW_SECONDS * 1000
+        self._strangers.clear()
+
+    # ---- which page is next ----------------------------------------------------------------------------------
+
+    def lanes(self) -> Iterator[tuple[float, Lane]]:
+        """The lanes that have a page to be read, and from when."""
+        for lane in self._lanes.values():
+            due = self._due(lane)
+            if due is not None:
+                yield due, lane
+
+    def _due(self, lane: Lane) -> float | None:
+        if lane.busy or not self.runs or self.health.trouble is Trouble.OFF:
+            return None
+        match lane.purpose:
+            case Purpose.REGULAR:
+                return lane.due if self._waiting or not self.health.good else None
+            case Purpose.CATCH_UP:
+                return lane.due if self.health.good and (self._uncovered or self._catching_up) else None
+            case Purpose.REVIEWS:
+                if not self.in_review or not self.health.good:
+                    return None
+                period = REVIEW_PASS_SECONDS if self._waiting else self._review_interval
+                return lane.due if lane.reading is not None else max(lane.due, self._reviewed_at + period)
+
+    def begin(self, lane: Lane, now: float, api_ms: float) -> ListPass:
+        """The next page of a lane is read now."""
+        lane.busy = True
+        lane.due = now
+        if lane.reading is None:
+            lane.reading = self._new_pass(lane.purpose, now, api_ms)
+        return lane.reading
+
+    def _new_pass(self, purpose: Purpose, now: float, api_ms: float) -> ListPass:
+        if purpose is Purpose.REVIEWS:
+            return ListPass(purpose, now, api_ms, -inf, MOST_PAGES, self._sorted)
+        if purpose is Purpose.CATCH_UP:
+            self._catching_up, self._uncovered = [run for run in self._uncovered if self.has(run)], []
+            oldest = min((run.began_ms for run in self._catching_up), default=api_ms)
+            # At most as many pages as it saves GETs.
+            pages = max(FEWEST_CATCH_UP_PAGES, len(self._catching_up))
+            return ListPass(purpose, now, api_ms, oldest, pages)
+        if not self._sorted:
+            return ListPass(purpose, now, api_ms, self._oldest_began(api_ms), MOST_UNSORTED_PAGES, sorted=False)
+        watermark = self._watermark_ms
+        if not self.health.good and (watermark or self._horizon_ms) < api_ms - GAP_SECONDS * 1000:
+            self._look_from(api_ms)
+            watermark = None
+        if watermark is None:
+            return ListPass(purpose, now, api_ms, self._horizon_ms, MOST_PAGES)
+        overlap = min(OVERLAP_SECONDS + 1.5 * self.health.lag(now), MOST_OVERLAP_SECONDS)
+        return ListPass(purpose, now, api_ms, watermark - overlap * 1000, MOST_PAGES)
+
+    def _oldest_began(self, otherwise: float) -> float:
+        while self._oldest and not self._is_oldest(self._oldest[0]):
+            heapq.heappop(self._oldest)
+        return self._oldest[0][0] if self._oldest else otherwise
+
+    def _is_oldest(self, place: tuple[float, str]) -> bool:
+        run = self.runs.get(place[1])
+        return run is not None and run.began_ms == place[0] and not run.polled
+
+    # ---- what a page says ------------------------------------------------------------------------------------
+
+    def take(self, reading: ListPass, rows: Sequence[Row], now: float) -> tuple[list[RunT], list[Row]]:
+        """What the rows of a page say.
+
+        Returns:
+            Our runs whose end they announce; and the rows of others.
+        """
+        announced: list[RunT] = []
+        strangers: list[Row] = []
+        for row in rows:
+            run = self.runs.get(row.id)
+            if run is None:
+                strangers.append(row)
+                self._saw_stranger(row)
+                continue
+            self._sight(run, row, reading, now)
+            if run.is_announced_by(row):
+                announced.append(run)
+        return announced, strangers
+
+    def _saw_stranger(self, row: Row) -> None:
+        if not is_terminal(row.status):
+            return
+        self._expected.pop(row.id, None)
+        updated_ms = -inf if row.updated_ms is None else row.updated_ms
+        self._strangers.pop(row.id, None)
+        self._strangers[row.id] = row.status, updated_ms
+        if len(self._strangers) > STRANGERS:
+            _, forgotten_ms = self._strangers.pop(next(iter(self._strangers)))
+            self._horizon_ms = max(self._horizon_ms, forgotten_ms)
+
+    def _sight(self, run: RunT, row: Row, reading: ListPass, now: float) -> None:
+        run.seen, run.sighted = now, True
+        if row.updated_ms is None or row.updated_ms == run.updated_ms:
+            return
+        before = self._previous
+        if self._sorted and reading.purpose is Purpose.REGULAR and before is not None and run.followed < before.begun:
+            # The pass before this one did not show it, so it cannot have been there when that began.
+            lag = (before.begun_ms - row.updated_ms) / 1000 if row.updated_ms >= before.not_before_ms else 0.0
+            self.health.sighted(run.run_id, lag, now)
+        run.updated_ms = row.updated_ms
+
+    def turned(self, lane: Lane, progress: Progress, now: float) -> list[RunT]:
+        """A page was taken.
+
+        Returns:
+            Our runs of which the list told nothing, and which have to be looked at themselves.
+        """
+        lane.busy = False
+        reading = lane.reading
+        if reading is None or progress is Progress.MORE:
+            return []
+        lane.reading = None
+        match lane.purpose:
+            case Purpose.REGULAR:
+                return self._regular_is_over(lane, reading, progress, now)
+            case Purpose.CATCH_UP:
+                runs, self._catching_up = self._catching_up, []
+                return [run for run in runs if self.has(run) and run.seen < reading.begun]
+            case Purpose.REVIEWS:
+                self._reviewed_at = now
+                if progress is not Progress.DONE:
+                    return []
+                return [
+                    run for run in self.runs.values() if run.in_review and max(run.seen, run.followed) < reading.begun
+                ]
+
+    def _regular_is_over(self, lane: Lane, reading: ListPass, progress: Progress, now: float) -> list[RunT]:
+        short = progress is Progress.SHORT and not self._sorted
+        if progress is not Progress.DONE and not short:
+            self.failed(lane, Trouble.DISORDERED if progress is Progress.DISORDERED else Trouble.ENDLESS, now)
+            return []
+        missing, missed = self._judge(reading)
+        for run_id in missed:
+            self.health.missed(run_id, now)
+        if not missed:
+            self.health.passed(now)
+        if short:
+            missing += self._too_old(reading.oldest_ms)
+        newest = reading.begun_ms if reading.newest_ms is None else min(reading.newest_ms, reading.begun_ms)
+        self._watermark_ms = min(max(newest, self._watermark_ms or -inf), reading.begun_ms)
+        self._previous = reading
+        lane.due = max(now, reading.begun + (self._interval if self.health.good else TRIAL_SECONDS))
+        return missing
+
+    def _judge(self, reading: ListPass) -> tuple[list[RunT], list[str]]:
+        """What complete passes should have shown by now: new runs that they did not, and all such ids."""
+        missing: list[RunT] = []
+        while self._unseen and self._unseen[0].followed + SHOWN_SECONDS <= reading.begun:
+            run = self._unseen.popleft()
+            if self.has(run) and not run.sighted:
+                run.polled = True
+                missing.append(run)
+        missed = [run_id for run_id, due in self._expected.items() if due <= reading.begun]
+        for run_id in missed:
+            del self._expected[run_id]
+        return missing, [*missed, *(run.run_id for run in missing)]
+
+    def _too_old(self, covered_ms: float) -> list[RunT]:
+        """Runs of an unsorted list that are too old for the pages that are read of it."""
+        old = []
+        while self._oldest and self._oldest[0][0] < covered_ms:
+            run = self.runs.get(heapq.heappop(self._oldest)[1])
+            if run is not None and not run.polled:
+                run.polled = True
+                old.append(run)
+        return old
+
+    def failed(self, lane: Lane, trouble: Trouble | None, now: float, wait: float = 0.0) -> None:
+        """A page could not be read, or the pass came to no end.
+
+        Args:
+            lane: which.
+            trouble: what that says about the list; None for nothing, because every request was refused.
+            now: the time.
+            wait: seconds until it may be tried again, at least.
+        """
+        lane.busy = False
+        lane.reading = None
+        if trouble is not None:
+            self.health.failed(trouble, now)
+        backoff = min(2.0 ** max(0, self.health.failures - 1), LONGEST_BACKOFF_SECONDS)
+        lane.due = now + max(wait, backoff if self.health.good else TRIAL_SECONDS)
+        if lane.purpose is Purpose.CATCH_UP:
+            self._uncovered += self._catching_up
+            self._catching_up = []
+
+    def give_up(self) -> list[RunT]:
+        """The list is in trouble: all runs have to be looked at themselves."""
+        self._uncovered.clear()
+        self._catching_up.clear()
+        self._unseen.clear()
+        self._lanes[Purpose.CATCH_UP] = Lane(Purpose.CATCH_UP)
+        self._lanes[Purpose.REVIEWS] = Lane(Purpose.REVIEWS)
+        return list(self.runs.values())
+
+    def start_over(self, now: float) -> None:
+        """There is a new key."""
+        self.health.start_over()
+        for lane in self._lanes.values():
+            lane.due = min(lane.due, now)
