@@ -32,8 +32,8 @@ from connector.core.schedule import Schedule
 from connector.core.sweep import Lane, Sweep
 
 BACKSTOP_SECONDS = 1800.0
-"""A run is looked at itself so long after the last look at it, or up to twice as long, whatever its rows say: a list may
-show the same for ever."""
+"""A run is looked at itself so long after the last look at it, or up to twice as long, whatever its rows say: a list
+may show the same for ever."""
 REVIEW_BACKSTOP_SECONDS = 21_600.0
 """The same for a run under review; a pass over all reviews tells of it each hour."""
 FALSE_ALARM_SECONDS = 1.0
@@ -143,11 +143,10 @@ class Following(Generic[RunT]):
         sweep = self._sweep_of(run)
         if sweep.add(run, api_ms, restored=restored):
             self._announce(run, now)
-        elif sweep.health.good:
+        elif sweep.health.good and not run.polled:
             self._rest(run, now)
         else:
-            wish = self._wish(run, now)
-            self._put(run, now + (wish * self._random() if restored else wish))
+            self._poll(run, now, self._random() if restored else 1.0)
 
     def forget(self, run: RunT) -> None:
         """A run is not followed any more."""
@@ -184,15 +183,21 @@ class Following(Generic[RunT]):
         """The request that is next; costs a token. None when nothing is due after all."""
         self._move_some(now)
         if (run := self._announced.pop_due(now)) is not None:
-            return self._look(run, "sweep")
+            return self._look(run, "sweep", api_ms)
         if (page := self._next_page(now, api_ms)) is not None:
             return page
-        if (run := self._timed.pop_due(now)) is not None:
-            return self._look(run, "poll")
+        for _ in range(MOVED_AT_ONCE):
+            run = self._timed.pop_due(now)
+            if run is None:
+                break
+            if run.stage is not Stage.POLLED or not self._sweep_of(run).tells_of(run):
+                return self._look(run, "poll", api_ms)
+            self._rest(run, now)  # the list is good again, and what it did not tell was seen otherwise
         return None
 
-    def _look(self, run: RunT, via: Via) -> Look[RunT]:
-        run.stage, run.via, run.rung = Stage.LOOKED_AT, via, False
+    @staticmethod
+    def _look(run: RunT, via: Via, api_ms: float) -> Look[RunT]:
+        run.stage, run.via, run.rung, run.asked_ms = Stage.LOOKED_AT, via, False, api_ms
         return Look(run, via)
 
     def _next_page(self, now: float, api_ms: float) -> ReadPage | None:
@@ -249,8 +254,7 @@ class Following(Generic[RunT]):
         self._health_may_have_changed(sweep, was_good=was_good)
 
     def _health_may_have_changed(self, sweep: Sweep[RunT], *, was_good: bool) -> None:
-        # When the list is good again nothing is to be done: each run is looked at once more when its time comes, and
-        # that look ends its polling.
+        # When it is good again nothing is to be done: polling a run ends when its time comes.
         if was_good and not sweep.health.good:
             self._to_poll.extend(sweep.give_up())
 
@@ -259,7 +263,7 @@ class Following(Generic[RunT]):
         for _ in range(min(MOVED_AT_ONCE, len(self._to_poll))):
             run = self._to_poll.popleft()
             if run.stage is Stage.RESTING and self.is_followed(run):
-                self._put(run, now + self._wish(run, now) * self._random())
+                self._poll(run, now, self._random())
 
     # ---- what came of it: looks ------------------------------------------------------------------------------
 
@@ -267,7 +271,7 @@ class Following(Generic[RunT]):
         """A look showed that the run is still open."""
         if not self.is_followed(run):
             return
-        run.seen = now
+        run.seen, run.open_ms = now, run.asked_ms
         if run.via == "sweep":
             run.alarms += 1
         if run.rung or (run.via == "sweep" and run.alarms <= MOST_FALSE_ALARMS):
@@ -314,7 +318,7 @@ class Following(Generic[RunT]):
     def _rest(self, run: RunT, now: float) -> None:
         """Until a row announces the run, its backstop, or the end of ``max_wait_ms``; or its next poll."""
         if run.polled or not self._sweep_of(run).health.good:
-            self._put(run, now + self._wish(run, now))
+            self._poll(run, now)
             return
         run.stage = Stage.RESTING
         backstop = REVIEW_BACKSTOP_SECONDS if run.in_review else BACKSTOP_SECONDS
@@ -329,7 +333,12 @@ class Following(Generic[RunT]):
         run.stage = Stage.TIMED
         self._timed.put(run, due)
 
-    def _wish(self, run: RunT, now: float) -> float:
+    def _poll(self, run: RunT, now: float, part: float = 1.0) -> None:
+        """Look at the run again by the clock, after a part of the time that it wants to wait."""
+        run.stage = Stage.POLLED
+        self._timed.put(run, now + self.wish(run, now) * part)
+
+    def wish(self, run: RunT, now: float) -> float:
         """Seconds until the run wants to be looked at again by the clock."""
         u = 2 * self._random() - 1
         if run.in_review:

@@ -39,6 +39,10 @@ class Trouble(StrEnum):
     INCOMPLETE = "incomplete"
 
 
+_UNREADABLE = frozenset({Trouble.REFUSED, Trouble.UNAVAILABLE, Trouble.UNREADABLE})
+"""Troubles that are over with the first complete pass; the others are about what a list shows, and take longer."""
+
+
 class ListHealth:
     """The health of one list. Every method is told the time."""
 
@@ -72,6 +76,13 @@ class ListHealth:
         """Passes in a row that failed."""
         return self._failures
 
+    @property
+    def backoff(self) -> float:
+        """Seconds after a failure until the next pass."""
+        if self.good or self._trouble in _UNREADABLE:
+            return min(2.0 ** max(0, self._failures - 1), TRIAL_SECONDS)
+        return TRIAL_SECONDS
+
     def lag(self, now: float) -> float:
         """Seconds by which the list was seen to lag in the last minute, at least."""
         while self._lags and self._lags[0][0] < now - LAG_WINDOW_SECONDS:
@@ -84,7 +95,9 @@ class ListHealth:
         if self._trouble in {None, Trouble.OFF}:
             return
         self._good += 1
-        if self._good >= self._needed and now - self._bad_at >= GOOD_SECONDS:
+        if self._trouble in _UNREADABLE:
+            self._trouble = None
+        elif self._good >= self._needed and now - self._bad_at >= GOOD_SECONDS:
             self._trouble = None
             self._strikes.clear()
             self._returned_at = now
@@ -123,9 +136,10 @@ class ListHealth:
     def _fall(self, trouble: Trouble, now: float) -> None:
         if self._trouble is Trouble.OFF:
             return
-        if self.good:
+        if self.good and trouble not in _UNREADABLE:
             relapse = now - self._returned_at < RELAPSE_SECONDS
             self._needed = min(2 * self._needed, MOST_GOOD_PASSES) if relapse else GOOD_PASSES
-        self._trouble = trouble
+        if self.good or trouble not in _UNREADABLE or self._trouble in _UNREADABLE:
+            self._trouble = trouble  # else what the list shows is in doubt still, also once it can be read again
         self._good = 0
         self._bad_at = now

@@ -21,6 +21,8 @@ class Stage(Enum):
     """The list will tell; its backstop is far away."""
     TIMED = auto()
     """It is looked at when its time comes."""
+    POLLED = auto()
+    """Likewise, because the list does not tell; unless that is good again by then."""
     ANNOUNCED = auto()
     """A row said that it ended."""
     LOOKED_AT = auto()
@@ -42,6 +44,8 @@ class OpenRun:
         via: what made it due at the last look.
         followed: when it came to us, on the monotonic clock.
         seen: when a row or a look last showed it.
+        asked_ms: when the last look was sent, on the API's clock.
+        open_ms: it was open then, on the API's clock, whatever rows say.
         sighted: a row showed it since it came to us.
         updated_ms: the newest ``updatedAt`` of its rows.
         announced: status and ``updatedAt`` of the row that announced its end; the same row says nothing new.
@@ -62,6 +66,8 @@ class OpenRun:
     via: Via = "poll"
     followed: float = 0.0
     seen: float = 0.0
+    asked_ms: float = -inf
+    open_ms: float = -inf
     sighted: bool = False
     updated_ms: float = -inf
     announced: tuple[str, int | None] | None = None
@@ -70,6 +76,10 @@ class OpenRun:
     polled: bool = False
     failures: int = 0
     overdue: bool = False
+
+    def __post_init__(self) -> None:
+        """When it began it was open."""
+        self.open_ms = self.began_ms
 
     def is_ended_by(self, status: str) -> bool:
         """Whether a status is the end that is waited for."""

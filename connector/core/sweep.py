@@ -38,7 +38,6 @@ SHOWN_SECONDS = 30.0
 """By then the list has to show a run that is new, or that a look found ended."""
 STRANGERS = 2_000
 """Runs that ended before we knew that they are ours; so many are remembered."""
-LONGEST_BACKOFF_SECONDS = 30.0
 
 RunT = TypeVar("RunT", bound=OpenRun)
 
@@ -82,6 +81,7 @@ class Sweep(Generic[RunT]):
         self._reviewed_at = -inf
         self._watermark_ms: float | None = None
         self._horizon_ms = inf  # from here on every row was read, on the API's clock
+        self._remembered_ms = -inf  # and from here on those of strangers are remembered
         self._previous: ListPass | None = None
         self._strangers: dict[str, tuple[str, float]] = {}
         self._uncovered: list[RunT] = []
@@ -109,13 +109,15 @@ class Sweep(Generic[RunT]):
         self.in_review += run.in_review
         if not self._sorted:
             heapq.heappush(self._oldest, (run.began_ms, run.run_id))
+        if run.polled:
+            return False
         status, _ = self._strangers.pop(run.run_id, (None, 0.0))
         if status is not None:
             run.sighted = True
             return run.is_ended_by(status)
         if run.in_review:
             return False  # the passes over reviews tell
-        if self._sorted and self.health.good and run.began_ms < self._horizon_ms:
+        if self._sorted and self.health.good and run.began_ms < max(self._horizon_ms, self._remembered_ms):
             self._uncovered.append(run)
         elif not restored:
             self._unseen.append(run)
@@ -130,6 +132,10 @@ class Sweep(Generic[RunT]):
     def has(self, run: RunT) -> bool:
         """Whether a run is followed."""
         return self.runs.get(run.run_id) is run
+
+    def tells_of(self, run: RunT) -> bool:
+        """Whether rows would have told, or will, if the run ended."""
+        return self.health.good and not run.polled and run.open_ms >= self._horizon_ms
 
     def expect(self, run: RunT, ended_ms: int | None, now: float) -> None:
         """A look found the end of a run of which no row told: the list has to show it soon."""
@@ -153,6 +159,7 @@ class Sweep(Generic[RunT]):
     def _look_from(self, api_ms: float) -> None:
         self._watermark_ms = self._previous = None
         self._horizon_ms = api_ms - FIRST_WINDOW_SECONDS * 1000
+        self._remembered_ms = -inf
         self._strangers.clear()
 
     # ---- which page is next ----------------------------------------------------------------------------------
@@ -245,7 +252,7 @@ class Sweep(Generic[RunT]):
         self._strangers[row.id] = row.status, updated_ms
         if len(self._strangers) > STRANGERS:
             _, forgotten_ms = self._strangers.pop(next(iter(self._strangers)))
-            self._horizon_ms = max(self._horizon_ms, forgotten_ms)
+            self._remembered_ms = max(self._remembered_ms, forgotten_ms)
 
     def _sight(self, run: RunT, row: Row, reading: ListPass, now: float) -> None:
         run.seen, run.sighted = now, True
@@ -337,8 +344,7 @@ class Sweep(Generic[RunT]):
         lane.reading = None
         if trouble is not None:
             self.health.failed(trouble, now)
-        backoff = min(2.0 ** max(0, self.health.failures - 1), LONGEST_BACKOFF_SECONDS)
-        lane.due = now + max(wait, backoff if self.health.good else TRIAL_SECONDS)
+        lane.due = now + max(wait, self.health.backoff)
         if lane.purpose is Purpose.CATCH_UP:
             self._uncovered += self._catching_up
             self._catching_up = []
