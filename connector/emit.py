@@ -11,6 +11,7 @@ from connector.core.ending import Ending, OwnEnd, outcome_name
 from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
 from connector.core.framing import Codec
+from connector.core.open_run import Via
 from connector.core.record import OutRecord, Record
 from connector.core.result import ObservedVia, failed_run, result_record
 from connector.core.run import Run
@@ -57,7 +58,7 @@ class Emitter:
         self._clock = clock
         self._metrics = metrics
 
-    async def emit(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> Entry | None:
+    async def emit(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int, via: Via) -> Entry | None:
         """Emit the result of a run that ended.
 
         Args:
@@ -65,6 +66,7 @@ class Emitter:
             entry: the document; its next revision is emitted.
             ending: how the run ended.
             observed_ms: when that was seen.
+            via: what made us look.
 
         Returns:
             The document when it stays open for a person's review, else None.
@@ -75,11 +77,11 @@ class Emitter:
         """
         review = outcome_name(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
         try:
-            result = await self._write(holding, entry, ending, observed_ms, review=review, fits=True)
+            result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=True)
         except RecordTooLarge:
             # The topic's limit shrank since the worker started: the same result without its output.
             about(entry).warning("result_too_large", status=outcome_name(ending))
-            result = await self._write(holding, entry, ending, observed_ms, review=review, fits=False)
+            result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=False)
         self._count(entry, ending, result)
         return entry.review() if review else None
 
@@ -109,11 +111,12 @@ class Emitter:
         entry: Entry,
         ending: Ending,
         observed_ms: int,
+        via: Via,
         *,
         review: bool,
         fits: bool,
     ) -> OutRecord:
-        result = self._result(entry, ending, observed_ms, fits=fits)
+        result = self._result(entry, ending, observed_ms, via, fits=fits)
         if review:
             await self._journal.review(holding, entry.review(), result)
             holding.put(entry.review())
@@ -122,8 +125,8 @@ class Emitter:
             holding.close(entry)
         return result
 
-    def _result(self, entry: Entry, ending: Ending, observed_ms: int, *, fits: bool) -> OutRecord:
-        via: ObservedVia = "adopted" if entry.adopted else "poll"
+    def _result(self, entry: Entry, ending: Ending, observed_ms: int, via: Via, *, fits: bool) -> OutRecord:
+        observed_via: ObservedVia = "adopted" if entry.adopted else via
         now_ms = self._clock.wall_ms()
         topic = topic_of(self._prefix, outcome_name(ending))
         limit = self._limits[topic] if fits else 0
@@ -133,7 +136,7 @@ class Emitter:
                 reason=ending.reason,
                 message=ending.message,
                 prefix=self._prefix,
-                observed_via=via,
+                observed_via=observed_via,
                 observed_ms=observed_ms,
                 emitted_ms=now_ms,
                 max_bytes=limit,
@@ -144,7 +147,7 @@ class Emitter:
             entry,
             ending,
             prefix=self._prefix,
-            observed_via=via,
+            observed_via=observed_via,
             observed_ms=observed_ms,
             emitted_ms=now_ms,
             max_bytes=limit,

@@ -21,6 +21,7 @@ from connector.core.breaker import Permit, StartGate
 from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.errors import OwnershipLost, RecordRejected
+from connector.core.open_run import Via
 from connector.core.outcome import Refused, RefusedForGood, Started, StartOutcome, Systemic, Unclear
 from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
@@ -409,15 +410,15 @@ class Pipeline:
 
     # ---- the way out -----------------------------------------------------------------------------------------
 
-    async def ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
+    async def ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int, via: Via) -> None:
         """The run ended: its result and its tombstone, or its NEEDS_REVIEW and the wait for a person."""
         try:
-            in_review = await self._emitter.emit(holding, entry, ending, observed_ms)
+            in_review = await self._emitter.emit(holding, entry, ending, observed_ms, via)
         except OwnershipLost:
             return  # its new owner follows the run
         except RecordTooLarge:
             self._metrics.produce_errors.labels(error="MSG_SIZE_TOO_LARGE").inc()
-            self._follower.add(holding, entry, restored=True)  # nothing is lost: it is tried again
+            self._follower.add(holding, entry, again=True)  # nothing is lost: it is tried again
             return
         if in_review is not None:
             self._follower.add(holding, in_review)

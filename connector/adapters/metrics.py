@@ -31,9 +31,10 @@ from prometheus_client.exposition import choose_encoder
 
 import connector
 from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.core.list_health import Trouble
 from connector.core.positions import Cause
 from connector.core.reasons import Reason
-from connector.core.run_types import STATUSES
+from connector.core.run_types import RUN_TYPES, STATUSES
 from connector.core.signature import Refusal
 from connector.core.webhook_event import Dropped
 
@@ -50,6 +51,9 @@ CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20, 30, 60)
 
 WEBHOOK_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """Bounds for a webhook, whose sender waits."""
+
+DETECTION_SECONDS = (0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+"""Bounds for how late the end of a run is seen."""
 
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 """Bounds for the event loop, where a tenth of a second is long."""
@@ -258,6 +262,12 @@ class Metrics:
             RUN_SECONDS,
             outcome=OneOf(*OUTCOMES, "other"),
         )
+        self.result_detection_delay_seconds = define.histograms(
+            "result_detection_delay_seconds",
+            "Time from the end of a run, by the API's clock, until it was seen, by what made the connector look.",
+            DETECTION_SECONDS,
+            via=OneOf("sweep", "poll", "adopted", "other"),
+        )
         self.results_produced = define.counters(
             "results_produced_total", "Results committed, by topic.", topic=Configured()
         )
@@ -327,6 +337,18 @@ class Metrics:
         self.poller_last_cycle_timestamp_seconds.set(NEVER)
         self.poller_due_runs = define.gauge(
             "poller_due_runs", "Runs that are due to be asked about and wait for the request budget."
+        )
+        self.sweep_state = define.gauges(
+            "sweep_state",
+            "1 for how the runs of a type are followed, else 0: `sweeping` asks one list, `idle` has nothing open, any "
+            "other state is the reason why runs are polled one by one.",
+            run_type=OneOf(*RUN_TYPES, "other"),
+            state=OneOf("idle", "sweeping", *Trouble, "other"),
+        )
+        self.list_lag_seconds = define.gauges(
+            "list_lag_seconds",
+            "How late the list of a type showed a change in the last minute, at least; above 15 s runs are polled.",
+            run_type=OneOf(*RUN_TYPES, "other"),
         )
         self.loop_lag_seconds = define.histogram(
             "loop_lag_seconds",

@@ -76,8 +76,11 @@ class Follow(Section):
     reviews: bool = True
     """Whether a run that needs a review is followed on until a person has decided (revision 2)."""
 
+    sweep_interval: Annotated[float, Duration(least=0.1, most=60)] | None = 1.0
+    """How often a list is asked which runs have finished; under a small budget less often. `null`: poll run by run."""
+
     review_interval: Annotated[float, Duration(least=1, most=86_400)] = 300.0
-    """How often to look at a run under review."""
+    """How often to look for decided reviews while no other run of their type is open; else they show at once."""
 
     max_wait_ms: Milliseconds | None = None
     """Milliseconds until `on_timeout` happens; null: never."""

@@ -245,7 +245,7 @@ class Sightings:
     def take(self, rows: Iterable[Row]) -> None:
         """The next page."""
         for row in rows:
-            for name in _names_in(row):
+            for name in names_in(row):
                 if name in self._rows:
                     self._rows[name].setdefault(row.id, row)
 
@@ -317,7 +317,8 @@ def is_same_start(known: Entry | None, entry: Entry) -> bool:
     return known is not None and known.state in {State.INTENT, State.PARKED} and known.nonce == entry.nonce
 
 
-def _names_in(row: Row) -> tuple[str, ...]:
+def names_in(row: Row) -> tuple[str, ...]:
+    """What a row shows of tags."""
     if RUN_TYPES[row.run_type].rows_carry_metadata:
         return (row.tag,) if row.tag else ()
     return tuple(mark for name in row.file_names for mark in _MARK.findall(name))

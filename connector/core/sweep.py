@@ -103,6 +103,8 @@ class Sweep(Generic[RunT]):
         Returns:
             Whether rows that were seen before it was known to be ours say that it ended.
         """
+        if (known := self.runs.get(run.run_id)) is not None:
+            self.remove(known)
         if not run.in_review and not self._waiting:
             self._begin_anew(api_ms)
         self.runs[run.run_id] = run

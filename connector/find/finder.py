@@ -26,10 +26,11 @@ from connector.core.lookup import (
     group_of,
     is_same_start,
     is_searchable,
+    names_in,
     searches,
     slow_wait,
 )
-from connector.core.run import Run
+from connector.core.run import Row, Run
 from connector.documents import DocumentKey, Holding
 from connector.find.asking import ListClient, Pace, pause
 from connector.find.verifier import Check, Verifier
@@ -139,6 +140,21 @@ class Finder:
     def hint(self, holding: Holding, entry: Entry, run_id: str) -> None:
         """Somebody names the run: ask the API about it now."""
         self._verifier.add(holding, entry, [run_id])
+
+    def saw(self, run_type: str, rows: Sequence[Row]) -> None:
+        """Rows of a list that somebody read anyway: a run that is looked for may be among them."""
+        named = {name for row in rows for name in names_in(row)}
+        if not named:
+            return
+        wanted = [
+            each
+            for each in self._wanted.values()
+            if each.quest.name in named and each.quest.request.run_type == run_type
+        ]
+        seen = Sightings(each.quest for each in wanted)
+        seen.take(rows)
+        for each in wanted:
+            self._judge(each, seen.of(each.quest), None)
 
     def scan_now(self, holding: Holding, entry: Entry) -> None:
         """One complete scan as soon as the budget allows; one that does not show the run is told to ``absent``."""

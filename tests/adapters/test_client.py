@@ -255,6 +255,21 @@ async def test_a_list_sends_what_its_type_has() -> None:
         await ids(http, "parse", processor_id="p")
 
 
+async def test_a_single_page_shows_what_changed_last() -> None:
+    http = ScriptedHttp([page("a", token="t1"), page("b"), page("c")])
+    client = http.client()
+    first = await client.page("extract")
+    assert ([row.id for row in first.rows], first.next_token) == (["a"], "t1")
+    await client.page("workflow", token="t1", status="NEEDS_REVIEW")
+    await client.page("parse", page_size=10)
+    newest = {"maxPageSize": "100", "sortBy": "updatedAt", "sortDir": "desc"}
+    assert [asked.query for asked in http.asked] == [
+        newest,
+        newest | {"status": "NEEDS_REVIEW", "nextPageToken": "t1"},
+        {"maxPageSize": "10"},
+    ]
+
+
 async def test_a_row_that_moved_between_pages_is_given_once() -> None:
     http = ScriptedHttp([page("a", "b", "a", token="t"), page("b", "c")])
     assert await ids(http) == ["a", "b", "c"]

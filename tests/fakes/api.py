@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connector.core.errors import ApiError, ApiNotFound, ApiRefused, ApiUnavailable, NotSent
 from connector.core.run import Page, Row, Run
@@ -94,6 +94,8 @@ class FakeApi:
     list_errors: deque[ApiError | None] = field(default_factory=deque)
     list_lag: float = 0.0
     page_size: int = 100
+    pages: list[tuple[float, str, str | None]] = field(default_factory=list)
+    page_error: ApiError | None = None
     file_name_of: dict[str, str] = field(default_factory=dict)
     api_clock_offset: float = 0.0
 
@@ -180,7 +182,7 @@ class FakeApi:
             self.tag_of[run_id] = tag
         if file_name is not None:
             self.file_name_of[run_id] = file_name
-        row = Row(run_id, run_type, status, tag, (file_name,) if file_name else (), created_ms)
+        row = Row(run_id, run_type, status, tag, (file_name,) if file_name else (), created_ms, created_ms)
         self.listed.append(Listed(row, processor_id, created + self.list_lag))
 
     async def list(
@@ -205,6 +207,32 @@ class FakeApi:
             yield Page(tuple(shown), str(place) if place < len(rows) else None)
             if place >= len(rows):
                 return
+
+    def move(self, run_id: str, status: str) -> None:
+        """A run has another status from now on, and lists show it."""
+        self.shows[run_id] = deque([status])
+        now_ms = round((EPOCH_SECONDS + asyncio.get_running_loop().time() + self.api_clock_offset) * 1000)
+        self.listed = [
+            replace(each, row=replace(each.row, status=status, updated_ms=now_ms)) if each.row.id == run_id else each
+            for each in self.listed
+        ]
+
+    async def page(self, run_type: str, *, token: str | None = None, status: str | None = None) -> Page:
+        """A page of what is shown, what changed last first."""
+        loop = asyncio.get_running_loop()
+        self.pages.append((loop.time(), run_type, status))
+        await asyncio.sleep(self.get_seconds)
+        if self.page_error is not None:
+            raise self.page_error
+        rows = [
+            each.row
+            for each in self.listed
+            if each.row.run_type == run_type and each.shown_from <= loop.time() and status in {None, each.row.status}
+        ]
+        rows.sort(key=lambda row: row.updated_ms or row.created_ms or 0, reverse=True)
+        first = int(token or 0)
+        last = first + self.page_size
+        return Page(tuple(rows[first:last]), str(last) if last < len(rows) else None)
 
     def _matches(self, listed: Listed, asked: Asked) -> bool:
         if listed.row.run_type != asked.run_type:

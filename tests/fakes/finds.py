@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from connector.core.entry import Entry, State
 from connector.core.record import Partition
-from connector.core.run import Run
+from connector.core.run import Row, Run
 from connector.core.signal import Signal
 from connector.documents import Holding
 
@@ -23,12 +23,14 @@ class FakeFinds:
     Attributes:
         answer: what the lists say of an unclear start: its run, why there is none, or None for no end yet.
         asked: what was asked for, in order.
+        seen: rows of lists that belong to no run that is followed.
     """
 
     found: Found
     absent: Absent
     answer: Callable[[Entry], Run | str | None] = lambda _entry: "NOT_FOUND"
     asked: list[tuple[str, str]] = field(default_factory=list)
+    seen: list[Row] = field(default_factory=list)
 
     def look_for(self, holding: Holding, entry: Entry) -> None:
         self.asked.append(("look_for", str(entry.tag)))
@@ -42,6 +44,10 @@ class FakeFinds:
             self.found(holding, entry, answer)
         elif answer is not None:
             self.absent(holding, entry, answer)
+
+    def saw(self, run_type: str, rows: Sequence[Row]) -> None:
+        assert rows, run_type
+        self.seen.extend(rows)
 
     def watch(self, holding: Holding, entry: Entry) -> None:
         assert not holding.over

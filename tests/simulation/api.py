@@ -50,7 +50,7 @@ class SimRun:
     Attributes:
         shows: its statuses and from when each is shown.
         visible_at: from when it can be read.
-        listed_at: from when lists show it.
+        list_lag: how late lists show it and its changes.
         metadata: as it was given.
         foreign: another connector bought it, for itself.
     """
@@ -62,12 +62,15 @@ class SimRun:
     created_at: float
     shows: list[tuple[float, str]]
     visible_at: float
-    listed_at: float
+    list_lag: float
     metadata: Mapping[str, object]
     foreign: bool = False
 
     def status(self, now: float) -> str:
         return [status for at, status in self.shows if at <= now][-1]
+
+    def updated_at(self, now: float) -> float:
+        return max([self.created_at, *(at for at, _ in self.shows if at <= now)])
 
     @property
     def ends(self) -> list[str]:
@@ -182,7 +185,7 @@ class Api:
             created_at=now,
             shows=shows,
             visible_at=now + (self.dice.seconds(0.5, 20.0) if self.dice.says("get_lag") else 0.0),
-            listed_at=now + (self.dice.seconds(0.5, 60.0) if self.dice.says("list_lag") else 0.0),
+            list_lag=self.dice.seconds(0.5, 60.0) if self.dice.says("list_lag") else 0.0,
             metadata=metadata if isinstance(metadata, dict) else {},
         )
         self.runs[run.id] = run
@@ -236,25 +239,28 @@ class Api:
         """A page of runs, newest first where the list can sort; never more than three rows, so that pages matter."""
         row = _BY_PATH[path]
         now = self.scheduler.now
-        rows = [run for run in self.runs.values() if run.row is row and run.listed_at <= now]
+        rows = [run for run in self.runs.values() if run.row is row and run.created_at + run.list_lag <= now]
         rows = [run for run in rows if query.get("fileNameContains", "") in run.file_name]
+        rows = [run for run in rows if query.get("status") in {None, run.status(now - run.list_lag)}]
+        if row.sortable and query.get("sortBy", "updatedAt") == "updatedAt":
+            rows.sort(key=lambda run: run.updated_at(now - run.list_lag))
         if row.sortable and query.get("sortDir", "desc") == "desc":
             rows.reverse()
         start = int(query.get("nextPageToken", "0"))
         size = min(int(query.get("maxPageSize", query.get("limit", "3"))), 3)
-        page: dict[str, object] = {"object": "list", "data": [self._row(run) for run in rows[start : start + size]]}
+        page: dict[str, object] = {"object": "list", "data": []}
+        page["data"] = [self._row(run, now - run.list_lag) for run in rows[start : start + size]]
         if start + size < len(rows):
             page["nextPageToken"] = str(start + size)
         return Answer(200, {}, json.dumps(page).encode())
 
-    def _row(self, run: SimRun) -> dict[str, object]:
-        now = self.scheduler.now
+    def _row(self, run: SimRun, now: float) -> dict[str, object]:
         row: dict[str, object] = {
             "object": run.row.object,
             "id": run.id,
             "status": run.status(now),
             "createdAt": _instant(run.created_at),
-            "updatedAt": _instant(max([run.created_at, *(at for at, _ in run.shows if at <= now)])),
+            "updatedAt": _instant(run.updated_at(now)),
             "file": {"id": f"file_{run.id}", "name": run.file_name},
         }
         if run.row.rows_carry_metadata:
@@ -263,7 +269,9 @@ class Api:
 
     def _shown(self, run: SimRun) -> bytes:
         status = run.status(self.scheduler.now)
-        shown = self._row(run) | {"metadata": run.metadata} if run.row.metadata else self._row(run)
+        shown = self._row(run, self.scheduler.now)
+        if run.row.metadata:
+            shown["metadata"] = run.metadata
         shown["usage"] = {"credits": 2}
         if status not in {"PENDING", "PROCESSING"}:
             shown["stepRuns" if run.row.name == "workflow" else "output"] = output_of(run.id, status)

@@ -122,7 +122,7 @@ class Chronicle:
         for posted in api.posts:
             run = api.runs.get(posted.run_id or "")
             too_late = self._intended_at.get(posted.tag, 0) + int(SETTLE_SECONDS * 1000)
-            if not posted.heard and (run is None or _ms(run.listed_at) > too_late):
+            if not posted.heard and (run is None or _ms(run.created_at + run.list_lag) > too_late):
                 lost.add(posted.tag)
         return lost
 

@@ -25,6 +25,7 @@ from connector.core.ending import Ending
 from connector.core.entry import Entry
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec
+from connector.core.open_run import Via
 from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition
 from connector.core.reference import ReferenceDecoder
@@ -220,9 +221,11 @@ class SimWorker:
             writes=budgets.writes,
             options=PollingOptions(fast_poll_interval_ms=2_000),
             on_timeout="wait",
+            sweep_interval=1.0,
             review_interval=20.0,
             at_once=32,
             ended=self._ended,
+            strangers=self.finder.saw,
             clock=clock,
             random=random.random,
             metrics=_metrics,
@@ -279,8 +282,8 @@ class SimWorker:
     def _wake_pipeline(self) -> None:
         self.pipeline.wake()
 
-    async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
-        await self.pipeline.ended(holding, entry, ending, observed_ms)
+    async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int, via: Via) -> None:
+        await self.pipeline.ended(holding, entry, ending, observed_ms, via)
 
     def _open_member(self, listener: Listener, _beat: Callable[[], None]) -> Member:
         self._member = SimMember(self.machine, listener, self._is_idle)

@@ -463,3 +463,40 @@ def test_a_clock_an_hour_off_hides_no_run(hours: int) -> None:
             assert len(s.asked) == 5, "back past the margin, and no further"
 
     scenario()
+
+
+@pytest.mark.parametrize("run_type", ["extract", "workflow"])
+@pytest.mark.parametrize("state", [State.INTENT, State.PARKED])
+def test_a_row_that_somebody_read_anyway_finds_the_run_at_once(run_type: str, state: State) -> None:
+    @virtually
+    async def scenario() -> None:
+        async with searching() as s:
+            wanted = s.want(entry(run_type=run_type, state=state))
+            other = entry(2, run_type=run_type)
+            s.create(other, "run_2")
+            s.create(wanted, "run_1")
+            await asyncio.sleep(0.5)
+            rows = [each.row for each in s.api.listed]
+            for _ in range(3):
+                s.finder.saw(run_type, rows)
+            await asyncio.sleep(0.1)
+            assert s.found == [(str(wanted.tag), "run_1")]
+            assert [run_id for _, run_id in s.api.gets] == ["run_1"]
+            assert s.api.lists == []
+
+    scenario()
+
+
+@virtually
+async def test_a_row_of_another_runs_type_or_with_a_tag_that_the_run_does_not_carry_adopts_nothing() -> None:
+    async with searching() as s:
+        wanted = s.want(entry())
+        s.create(wanted)
+        rows = [each.row for each in s.api.listed]
+        s.finder.saw("classify", rows)
+        s.api.tag_of["run_1"] = "somebody/else/0/1#hash"
+        for _ in range(3):
+            s.finder.saw("extract", rows)
+            await asyncio.sleep(0.2)
+        assert s.found == []
+        assert len(s.api.gets) == 1

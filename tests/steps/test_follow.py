@@ -13,7 +13,7 @@ from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable
 from connector.core.polling import PollingOptions
 from connector.core.run import Run
-from connector.follow import FORBIDDEN_SECONDS
+from connector.follow.asking import FORBIDDEN_SECONDS
 from tests.factories.records import entry_of
 from tests.fakes.api import Answer, not_found
 from tests.fakes.virtual_time import virtually

@@ -19,6 +19,7 @@ from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec
+from connector.core.open_run import Via
 from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
@@ -79,6 +80,8 @@ class Options:
     writes_per_second: float | None = None
     most_repeats: int = 0
     patience: float = 600.0
+    sweep_interval: float | None = None
+    gets_per_second: float | None = None
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
 
@@ -103,7 +106,10 @@ class World:
     def _wire(self, options: Options) -> None:
         time = clock()
         self.budgets = Budgets(
-            write=options.writes_per_second, run=options.starts_per_second, partitions=options.partitions
+            get=options.gets_per_second,
+            write=options.writes_per_second,
+            run=options.starts_per_second,
+            partitions=options.partitions,
         )
         nonces = count(1)
         place = JournalPlace(NAME, self.kafka.journal_topic, 4)
@@ -185,9 +191,11 @@ class World:
             writes=self.budgets.writes,
             options=options.polling,
             on_timeout=options.on_timeout,
+            sweep_interval=options.sweep_interval,
             review_interval=60.0,
             at_once=32,
             ended=self._ended,
+            strangers=self.finder.saw,
             clock=time,
             random=lambda: 0.5,
             metrics=self.metrics,
@@ -220,8 +228,8 @@ class World:
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         self.pipeline.spawn(work)
 
-    async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int) -> None:
-        await self.pipeline.ended(holding, entry, ending, observed_ms)
+    async def _ended(self, holding: Holding, entry: Entry, ending: Ending, observed_ms: int, via: Via) -> None:
+        await self.pipeline.ended(holding, entry, ending, observed_ms, via)
 
     # ---- input -----------------------------------------------------------------------------------------------
 

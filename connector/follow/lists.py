@@ -1,0 +1,103 @@
+"""Pages of lists: asked for, and what it means when none comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+from connector.clock import Clock
+from connector.core.answer import USAGE_BLOCKED
+from connector.core.budget import TokenBucket
+from connector.core.errors import (
+    ApiError,
+    ApiForbidden,
+    ApiRefused,
+    ApiThrottled,
+    ApiUnavailable,
+    ApiUnreadable,
+)
+from connector.core.following import Following, ReadPage
+from connector.core.list_health import Trouble
+from connector.core.retry import wait_seconds
+from connector.core.run import Row
+from connector.follow.asking import FORBIDDEN_SECONDS, FollowClient, Followed, Hold
+from connector.logs import logger
+
+Strangers = Callable[[str, Sequence[Row]], None]
+"""Told of rows of a type that belong to no run that is followed."""
+
+
+class Lists:
+    """Reads the pages that are due."""
+
+    def __init__(
+        self,
+        *,
+        client: FollowClient,
+        following: Following[Followed],
+        budget: TokenBucket,
+        hold: Hold,
+        strangers: Strangers,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        """Build it.
+
+        Args:
+            client: the API.
+            following: decides.
+            budget: our share of the GET category.
+            hold: stops all requests.
+            strangers: told of rows that belong to no run of ours.
+            clock: the time.
+            random: a number in [0, 1).
+        """
+        self._client = client
+        self._following = following
+        self._budget = budget
+        self._hold = hold
+        self._strangers = strangers
+        self._clock = clock
+        self._random = random
+        self._throttled = 0
+
+    async def read(self, read: ReadPage) -> None:
+        """Read one page."""
+        try:
+            page = await self._client.page(read.run_type, token=read.token, status=read.status)
+        except ApiError as error:
+            self._failed(read, error)
+            return
+        self._throttled = 0
+        now = self._clock.monotonic()
+        strangers = self._following.page(read, page.rows, page.next_token, now)
+        if strangers:
+            self._strangers(read.run_type, strangers)
+
+    def _failed(self, read: ReadPage, error: ApiError) -> None:
+        now = self._clock.monotonic()
+        trouble = _trouble_of(error)
+        asked = error.retry_after if isinstance(error, ApiThrottled | ApiUnavailable) else None
+        wait = asked or 0.0
+        if isinstance(error, ApiThrottled):
+            wait = wait_seconds(self._throttled, 2 * self._random() - 1, asked)
+            self._throttled += 1
+            self._budget.hold(now + wait)  # true for every request, and not for this one alone
+        elif trouble is None:
+            wait = FORBIDDEN_SECONDS
+            self._hold.extend(now, wait)
+        logger.warning(
+            "list_failed", run_type=read.run_type, reason=type(error).__name__, status=error.status, code=error.code
+        )
+        self._following.list_failed(read, trouble, now, wait)
+
+
+def _trouble_of(error: ApiError) -> Trouble | None:
+    """What an error says about the list; None when it is about every request."""
+    if isinstance(error, ApiThrottled):
+        return None
+    if isinstance(error, ApiForbidden) and (error.status != HTTPStatus.FORBIDDEN or error.code == USAGE_BLOCKED):
+        return None
+    if isinstance(error, ApiRefused):
+        return Trouble.REFUSED
+    return Trouble.UNREADABLE if isinstance(error, ApiUnreadable) else Trouble.UNAVAILABLE
