@@ -157,11 +157,6 @@ class Following(Generic[RunT]):
         """Whether it was not forgotten."""
         return self._sweep_of(run).has(run)
 
-    def ring(self, run: RunT, now: float) -> None:
-        """Somebody says that something about the run changed."""
-        if self.is_followed(run):
-            self._announce(run, now)
-
     def start_over(self, now: float) -> None:
         """There is a new API key: what the old one could not read says nothing."""
         for sweep in self._sweeps.values():

@@ -83,6 +83,7 @@ class Sweep(Generic[RunT]):
         self._horizon_ms = inf  # from here on every row was read, on the API's clock
         self._remembered_ms = -inf  # and from here on those of strangers are remembered
         self._previous: ListPass | None = None
+        self._was_short = False
         self._strangers: dict[str, tuple[str, float]] = {}
         self._uncovered: list[RunT] = []
         self._catching_up: list[RunT] = []
@@ -200,7 +201,7 @@ class Sweep(Generic[RunT]):
             return ListPass(purpose, now, api_ms, -inf, MOST_PAGES, self._sorted)
         if purpose is Purpose.CATCH_UP:
             self._catching_up, self._uncovered = [run for run in self._uncovered if self.has(run)], []
-            oldest = min((run.began_ms for run in self._catching_up), default=api_ms)
+            oldest = min((run.open_ms for run in self._catching_up), default=api_ms)
             # At most as many pages as it saves GETs.
             pages = max(FEWEST_CATCH_UP_PAGES, len(self._catching_up))
             return ListPass(purpose, now, api_ms, oldest, pages)
@@ -293,17 +294,21 @@ class Sweep(Generic[RunT]):
                 ]
 
     def _regular_is_over(self, lane: Lane, reading: ListPass, progress: Progress, now: float) -> list[RunT]:
-        short = progress is Progress.SHORT and not self._sorted
-        if progress is not Progress.DONE and not short:
-            self.failed(lane, Trouble.DISORDERED if progress is Progress.DISORDERED else Trouble.ENDLESS, now)
+        short = progress is Progress.SHORT
+        endless = progress is Progress.ENDLESS or (short and self._sorted and self._was_short)
+        if endless or progress is Progress.DISORDERED:
+            self.failed(lane, Trouble.ENDLESS if endless else Trouble.DISORDERED, now)
             return []
+        self._was_short = short
         missing, missed = self._judge(reading)
         for run_id in missed:
             self.health.missed(run_id, now)
         if not missed:
             self.health.passed(now)
-        if short:
+        if short and not self._sorted:
             missing += self._too_old(reading.oldest_ms)
+        elif short:
+            self._leave_to_catch_up(reading)
         newest = reading.begun_ms if reading.newest_ms is None else min(reading.newest_ms, reading.begun_ms)
         self._watermark_ms = min(max(newest, self._watermark_ms or -inf), reading.begun_ms)
         self._previous = reading
@@ -322,6 +327,14 @@ class Sweep(Generic[RunT]):
         for run_id in missed:
             del self._expected[run_id]
         return missing, [*missed, *(run.run_id for run in missing)]
+
+    def _leave_to_catch_up(self, reading: ListPass) -> None:
+        """Nothing was read for long, and more has changed than one pass may read: the rest is for a pass of its own."""
+        self._horizon_ms = reading.oldest_ms
+        behind = [run for run in self.runs.values() if not run.in_review and run.seen < reading.begun]
+        for run in behind:
+            run.open_ms = max(run.open_ms, reading.not_before_ms)
+        self._uncovered = behind
 
     def _too_old(self, covered_ms: float) -> list[RunT]:
         """Runs of an unsorted list that are too old for the pages that are read of it."""

@@ -108,6 +108,22 @@ def test_catching_up_costs_at_most_what_it_saves() -> None:
     assert len(world.pages) < 45
 
 
+def test_after_a_long_rest_what_is_too_much_for_one_pass_is_caught_up() -> None:
+    world = World(rate=20.0)
+    for number in range(300):
+        world.start(200.0 + number * 10.0)
+    world.run(100.0)
+    for number in range(12_000):
+        world.start(0.5, at=world.now + number * 0.1, ours=False)
+    world.now += 1200.0  # the process was asleep, say
+    ended = [run for run in world.runs.values() if run.end < world.now and run.id in world.open]
+    world.run(120.0)
+    assert 90 < len(ended) < 200
+    assert {run.id for run in ended} <= set(world.found)
+    assert troubles(world) is None
+    assert len(world.gets) <= len(world.found) + 2
+
+
 def test_a_run_is_looked_at_itself_now_and_then_whatever_the_list_says() -> None:
     world = World()
     world.start(3 * 3600.0)

@@ -45,7 +45,7 @@ def write_config(
                 },
                 "start": {"deadline": "5s", "settle": "10s"},
                 "routes": {"documents": {"topic": scene.topic, "run": "parse"}},
-                "follow": {"fast_poll_interval_ms": 100},
+                "follow": {"sweep_interval": "100ms", "fast_poll_interval_ms": 100},
                 "output": {"prefix": scene.name},
             },
         ),

@@ -147,7 +147,7 @@ class Scene:
             session_timeout=session_timeout,
             properties=Properties.read(given if given.get("group.protocol") == "consumer" else classic | given),
         )
-        sections.setdefault("follow", Follow(fast_poll_interval_ms=100.0, review_interval=1.0))
+        sections.setdefault("follow", Follow(sweep_interval=0.1, fast_poll_interval_ms=100.0, review_interval=1.0))
         return Config(
             name=self.name,
             kafka=kafka,

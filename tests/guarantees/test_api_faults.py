@@ -112,7 +112,11 @@ async def test_answers_that_come_after_the_deadline_are_adopted(scene: Scene) ->
 @pytest.mark.parametrize("kind", ["error", "reset"])
 async def test_looks_that_fail_lose_no_run(scene: Scene, kind: Kind) -> None:
     names = [f"doc-{number}" for number in range(10)]
-    scene.faults(Rule(kind=kind, action="get", share=0.6, duration=2.0, status=503 if kind == "error" else None))
+    status = 503 if kind == "error" else None
+    scene.faults(
+        Rule(kind=kind, action="get", share=0.6, duration=2.0, status=status),
+        Rule(kind=kind, action="list", share=0.6, duration=2.0, status=status),
+    )
     await scene.write(*names)
     async with scene.worker():
         history = await scene.until_results(10)
@@ -126,6 +130,7 @@ async def test_a_storm_of_429_delays_and_parks_nothing(scene: Scene) -> None:
         Rule(kind="throttle", action="create", count=12, retry_after="0"),
         Rule(kind="throttle", action="create", count=2, retry_after="soon"),
         Rule(kind="throttle", action="get", count=5, retry_after="0"),
+        Rule(kind="throttle", action="list", count=5, retry_after="0"),
     )
     await scene.write(*names)
     async with scene.worker() as worker:
