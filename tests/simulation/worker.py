@@ -221,7 +221,7 @@ class SimWorker:
             writes=budgets.writes,
             options=PollingOptions(fast_poll_interval_ms=2_000),
             on_timeout="wait",
-            sweep_interval=1.0,
+            sweep_interval=3.0,
             review_interval=20.0,
             at_once=32,
             ended=self._ended,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import tracemalloc
+from dataclasses import replace
 
 import pytest
 
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiRefused, ApiThrottled, ApiUnavailable, ApiUnreadable
 from connector.core.polling import PollingOptions
+from tests.factories.records import entry_of
 from tests.fakes.api import not_found
 from tests.fakes.virtual_time import virtually
-from tests.steps.world import Options, World, world
+from tests.steps.world import P0, Options, World, world
 
 SWEEP = Options(sweep_interval=1.0)
 
@@ -177,3 +181,24 @@ async def test_lists_leave_half_of_the_budget_to_looks() -> None:
         await w.until(lambda: len(w.results("PROCESSED")) == 30, within=40.0)
         times = [at for at, _, _ in w.api.pages]
         assert all(b - a > 1.99 for a, b in itertools.pairwise(times))
+
+
+@virtually
+async def test_an_open_run_takes_less_than_four_kilobytes() -> None:
+    number = 2_000
+    async with world(Options(sweep_interval=1.0, most_in_flight=number, most_starts=1_000)) as w:
+        await started(w, 10)
+        gc.collect()
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        holding = w.holdings.of(P0)
+        assert holding is not None
+        for each in range(number):
+            tag = replace(entry_of().tag, offset=1_000 + each)
+            entry = replace(entry_of(), tag=tag, run_id=f"exr_{each:022d}", key=b"customer-%d" % each)
+            holding.put(entry)
+            w.follower.add(holding, entry)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (after - before) / number < 4_000
