@@ -36,6 +36,8 @@ FEWEST_CATCH_UP_PAGES = 5
 REVIEW_PASS_SECONDS = 3600.0
 SHOWN_SECONDS = 30.0
 """By then the list has to show a run that is new, or that a look found ended."""
+MOST_EXPECTED = 1_000
+"""More than two are not needed to find a list wanting; one that fails for days must not gather what it owes."""
 STRANGERS = 2_000
 """Runs that ended before we knew that they are ours; so many are remembered."""
 
@@ -87,7 +89,7 @@ class Sweep(Generic[RunT]):
         self._strangers: dict[str, tuple[str, float]] = {}
         self._uncovered: list[RunT] = []
         self._catching_up: list[RunT] = []
-        self._unseen: deque[RunT] = deque()
+        self._unseen: deque[RunT] = deque(maxlen=MOST_EXPECTED)
         self._expected: dict[str, float] = {}
         self._oldest: list[tuple[float, str]] = []
 
@@ -111,6 +113,9 @@ class Sweep(Generic[RunT]):
         self.runs[run.run_id] = run
         self.in_review += run.in_review
         if not self._sorted:
+            if len(self._oldest) > 2 * len(self.runs) + MOST_EXPECTED:
+                self._oldest = [place for place in self._oldest if self._is_oldest(place)]
+                heapq.heapify(self._oldest)
             heapq.heappush(self._oldest, (run.began_ms, run.run_id))
         if run.polled:
             return False
@@ -143,7 +148,8 @@ class Sweep(Generic[RunT]):
     def expect(self, run: RunT, ended_ms: int | None, now: float) -> None:
         """A look found the end of a run of which no row told: the list has to show it soon."""
         covered = ended_ms is not None and ended_ms >= self._horizon_ms
-        if covered and run.announced is None and not run.polled and self.health.trouble is not Trouble.OFF:
+        told = run.announced is not None or run.polled
+        if covered and not told and len(self._expected) < MOST_EXPECTED and self.health.trouble is not Trouble.OFF:
             self._expected[run.run_id] = now + SHOWN_SECONDS
 
     @property
@@ -330,7 +336,7 @@ class Sweep(Generic[RunT]):
 
     def _leave_to_catch_up(self, reading: ListPass) -> None:
         """Nothing was read for long, and more has changed than one pass may read: the rest is for a pass of its own."""
-        self._horizon_ms = reading.oldest_ms
+        self._horizon_ms = min(reading.oldest_ms, reading.begun_ms)
         behind = [run for run in self.runs.values() if not run.in_review and run.seen < reading.begun]
         for run in behind:
             run.open_ms = max(run.open_ms, reading.not_before_ms)

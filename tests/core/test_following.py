@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from connector.core.following import BACKSTOP_SECONDS
 from connector.core.list_health import TRIAL_SECONDS, Trouble
-from connector.core.open_run import Stage
+from connector.core.open_run import OpenRun, Stage
 from connector.core.polling import PollingOptions
+from connector.core.sweep import MOST_EXPECTED
 from tests.core.following_world import START, Manners, World
 
 NO_FAST_PHASE = PollingOptions(fast_poll_duration_ms=0, initial_delay_ms=20_000, max_delay_ms=20_000)
@@ -109,12 +111,12 @@ def test_catching_up_costs_at_most_what_it_saves() -> None:
 
 
 def test_after_a_long_rest_what_is_too_much_for_one_pass_is_caught_up() -> None:
-    world = World(rate=20.0)
+    world = World(manners=Manners(page=20), rate=20.0)
     for number in range(300):
         world.start(200.0 + number * 10.0)
     world.run(100.0)
-    for number in range(12_000):
-        world.start(0.5, at=world.now + number * 0.1, ours=False)
+    for number in range(3_000):
+        world.start(0.5, at=world.now + number * 0.4, ours=False)
     world.now += 1200.0  # the process was asleep, say
     ended = [run for run in world.runs.values() if run.end < world.now and run.id in world.open]
     world.run(120.0)
@@ -388,3 +390,20 @@ def test_with_a_good_list_every_end_is_found_within_a_period_and_the_lag(
     for found in world.found.values():
         assert found.via == "sweep"
         assert found.at - max(found.run.end, found.run.created + 0.3) <= lag + 1.0 + 4 * world.round_trip
+
+
+@pytest.mark.parametrize(
+    ("manners", "interval"),
+    [(Manners(failing=1.0), 1.0), (Manners(hidden=1.0), 1.0), (Manners(), None)],
+)
+def test_what_has_ended_is_not_kept(manners: Manners, interval: float | None) -> None:
+    world = World(manners=manners, interval=interval, rate=None)
+    for run_type in ("extract", "parse"):
+        world.start(10_000.0, run_type=run_type)
+        for number in range(2_000):
+            world.later(START + number * 0.2, lambda of=run_type: world.start(0.5, run_type=of))  # type: ignore[misc, arg-type]
+    world.run(800.0)
+    assert len(world.found) == 4_000
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, OpenRun) and each.run_id in world.found]
+    assert len(kept) <= 2 * MOST_EXPECTED + 100  # and old places in the heaps
