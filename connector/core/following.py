@@ -226,7 +226,7 @@ class Following(Generic[RunT]):
         announced, strangers = sweep.take(read.reading, rows, now)
         for run in announced:
             self._announce(run, now)
-        if read.lane.reading is read.reading:
+        if sweep.is_under_way(read.lane, read.reading):
             for run in sweep.turned(read.lane, read.reading.take(rows, next_token), now):
                 if run.stage is Stage.RESTING:
                     self._put(run, now)
@@ -244,7 +244,7 @@ class Following(Generic[RunT]):
         """
         sweep = self._sweeps[read.run_type]
         was_good = sweep.health.good
-        if read.lane.reading is read.reading:
+        if sweep.is_under_way(read.lane, read.reading):
             sweep.failed(read.lane, trouble, now, wait)
         self._health_may_have_changed(sweep, was_good=was_good)
 

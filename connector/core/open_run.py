@@ -43,7 +43,7 @@ class OpenRun:
         stage: where it waits.
         via: what made it due at the last look.
         followed: when it came to us, on the monotonic clock.
-        seen: when a row or a look last showed it.
+        seen: when a row or a look last showed it; at first when it came to us.
         asked_ms: when the last look was sent, on the API's clock.
         open_ms: it was open then, on the API's clock, whatever rows say.
         sighted: a row showed it since it came to us.

@@ -202,6 +202,10 @@ class Sweep(Generic[RunT]):
             lane.reading = self._new_pass(lane.purpose, now, api_ms)
         return lane.reading
 
+    def is_under_way(self, lane: Lane, reading: ListPass) -> bool:
+        """Whether a pass still counts: one that was begun while other runs were open says nothing about these."""
+        return self._lanes[lane.purpose] is lane and lane.reading is reading
+
     def _new_pass(self, purpose: Purpose, now: float, api_ms: float) -> ListPass:
         if purpose is Purpose.REVIEWS:
             return ListPass(purpose, now, api_ms, -inf, MOST_PAGES, self._sorted)
@@ -290,14 +294,12 @@ class Sweep(Generic[RunT]):
                 return self._regular_is_over(lane, reading, progress, now)
             case Purpose.CATCH_UP:
                 runs, self._catching_up = self._catching_up, []
-                return [run for run in runs if self.has(run) and run.seen < reading.begun]
+                return [run for run in runs if self.has(run) and run.seen <= reading.begun]
             case Purpose.REVIEWS:
                 self._reviewed_at = now
                 if progress is not Progress.DONE:
                     return []
-                return [
-                    run for run in self.runs.values() if run.in_review and max(run.seen, run.followed) < reading.begun
-                ]
+                return [run for run in self.runs.values() if run.in_review and run.seen <= reading.begun]
 
     def _regular_is_over(self, lane: Lane, reading: ListPass, progress: Progress, now: float) -> list[RunT]:
         short = progress is Progress.SHORT
@@ -337,7 +339,7 @@ class Sweep(Generic[RunT]):
     def _leave_to_catch_up(self, reading: ListPass) -> None:
         """Nothing was read for long, and more has changed than one pass may read: the rest is for a pass of its own."""
         self._horizon_ms = min(reading.oldest_ms, reading.begun_ms)
-        behind = [run for run in self.runs.values() if not run.in_review and run.seen < reading.begun]
+        behind = [run for run in self.runs.values() if not run.in_review and run.seen <= reading.begun]
         for run in behind:
             run.open_ms = max(run.open_ms, reading.not_before_ms)
         self._uncovered = behind

@@ -110,6 +110,16 @@ def test_catching_up_costs_at_most_what_it_saves() -> None:
     assert len(world.pages) < 45
 
 
+def test_who_does_not_show_while_catching_up_is_looked_at_also_if_that_began_in_the_same_instant() -> None:
+    world = World(manners=Manners(hidden=1.0))
+    old = world.start(50.0, at=START - 7200.0, ours=False)
+    review = world.start(0, at=START - 7200.0, ours=False, then=((1.0, "NEEDS_REVIEW"), (900.0, "REJECTED")))
+    world.follow(old, restored=True)
+    world.follow(review, restored=True, in_review=True)
+    world.run(5.0)
+    assert set(world.found) == {old.id, review.id}
+
+
 def test_after_a_long_rest_what_is_too_much_for_one_pass_is_caught_up() -> None:
     world = World(manners=Manners(page=20), rate=20.0)
     for number in range(300):
