@@ -101,7 +101,7 @@ class Follower:
             hold=self._hold,
             strangers=strangers,
             clock=clock,
-            random=random,
+            metrics=metrics,
         )
 
     def add(self, holding: Holding, entry: Entry, *, restored: bool = False, again: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
+from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.answer import USAGE_BLOCKED
 from connector.core.budget import TokenBucket
@@ -18,7 +19,6 @@ from connector.core.errors import (
 )
 from connector.core.following import Following, ReadPage
 from connector.core.list_health import Trouble
-from connector.core.retry import wait_seconds
 from connector.core.run import Row
 from connector.follow.asking import FORBIDDEN_SECONDS, FollowClient, Followed, Hold
 from connector.logs import logger
@@ -39,7 +39,7 @@ class Lists:
         hold: Hold,
         strangers: Strangers,
         clock: Clock,
-        random: Callable[[], float],
+        metrics: Metrics,
     ) -> None:
         """Build it.
 
@@ -50,7 +50,7 @@ class Lists:
             hold: stops all requests.
             strangers: told of rows that belong to no run of ours.
             clock: the time.
-            random: a number in [0, 1).
+            metrics: where to count.
         """
         self._client = client
         self._following = following
@@ -58,8 +58,7 @@ class Lists:
         self._hold = hold
         self._strangers = strangers
         self._clock = clock
-        self._random = random
-        self._throttled = 0
+        self._metrics = metrics
 
     async def read(self, read: ReadPage) -> None:
         """Read one page."""
@@ -68,7 +67,6 @@ class Lists:
         except ApiError as error:
             self._failed(read, error)
             return
-        self._throttled = 0
         now = self._clock.monotonic()
         strangers = self._following.page(read, page.rows, page.next_token, now)
         if strangers:
@@ -77,12 +75,10 @@ class Lists:
     def _failed(self, read: ReadPage, error: ApiError) -> None:
         now = self._clock.monotonic()
         trouble = _trouble_of(error)
-        asked = error.retry_after if isinstance(error, ApiThrottled | ApiUnavailable) else None
-        wait = asked or 0.0
+        wait = (error.retry_after or 0.0) if isinstance(error, ApiUnavailable) else 0.0
         if isinstance(error, ApiThrottled):
-            wait = wait_seconds(self._throttled, 2 * self._random() - 1, asked)
-            self._throttled += 1
-            self._budget.hold(now + wait)  # true for every request, and not for this one alone
+            held = self._budget.throttled(now, error.retry_after)  # true for every request, and not for this one alone
+            self._metrics.api_throttled_seconds.labels(source="retry_after").inc(held)
         elif trouble is None:
             wait = FORBIDDEN_SECONDS
             self._hold.extend(now, wait)
