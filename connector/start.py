@@ -183,7 +183,7 @@ class Starter:
         now = self._clock.monotonic()
         guard = self._guards.of(intent.request.route)
         if isinstance(outcome, Started):
-            guard.started()
+            guard.started(trial=trials.of_route)
         elif not isinstance(outcome, RefusedForGood):
             guard.undecided(now, trial=trials.of_route)
         elif not guard.refused(outcome.code, now, trial=trials.of_route):

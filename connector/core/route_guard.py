@@ -33,8 +33,8 @@ class RouteGuard:
             Whether the document may be a dead letter; no when the route is stopped, because then the route is at
             fault and the document must wait.
         """
+        self._trial_ended(now, trial=trial)
         if self.stopped:
-            self._trial_ended(now, trial=trial)
             return False
         self._count = self._count + 1 if code == self._code else 1
         self._code = code
@@ -43,11 +43,16 @@ class RouteGuard:
             self._wait(now)
         return True
 
-    def started(self) -> None:
-        """The API took a document of this route: the route is good."""
+    def started(self, *, trial: bool = False) -> None:
+        """The API took a document of this route: the route is good.
+
+        Args:
+            trial: it was the trial. Another one may still be out when the route stops again, and is its trial then.
+        """
         self._code, self._count = None, 0
         self._delay = FIRST_TRIAL_SECONDS
-        self._on_trial = self.stopped = False
+        self._on_trial = self._on_trial and not trial
+        self.stopped = False
 
     def undecided(self, now: float, *, trial: bool = False) -> None:
         """A start ended without an answer about the document."""
@@ -59,8 +64,8 @@ class RouteGuard:
 
     def begin(self) -> bool:
         """A document of this route is being started; returns whether that is a trial, to be told with its end."""
-        self._on_trial = self.stopped
-        return self._on_trial
+        self._on_trial = self._on_trial or self.stopped
+        return self.stopped
 
     def next_trial(self) -> float | None:
         """When a stopped route may try again; None when it is not stopped or a trial is out."""
@@ -69,7 +74,8 @@ class RouteGuard:
     def _trial_ended(self, now: float, *, trial: bool) -> None:
         if trial and self._on_trial:
             self._on_trial = False
-            self._wait(now)
+            if self.stopped:
+                self._wait(now)
 
     def _wait(self, now: float) -> None:
         self._trial_at = now + self._delay

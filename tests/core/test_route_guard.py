@@ -85,6 +85,17 @@ def test_the_end_of_a_start_from_before_the_stop_makes_no_room_for_a_second_tria
     assert guard.may_start(due + LONGEST_TRIAL_SECONDS)
 
 
+def test_a_trial_that_is_out_when_the_route_stops_again_is_its_only_one() -> None:
+    guard = stopped()
+    assert guard.begin()
+    guard.started()  # one of before the stop
+    for number in range(REFUSED_IN_A_ROW):
+        assert guard.refused("BAD", float(number))
+    assert not guard.may_start(LONGEST_TRIAL_SECONDS)
+    guard.undecided(LONGEST_TRIAL_SECONDS, trial=True)
+    assert guard.may_start(2 * LONGEST_TRIAL_SECONDS)
+
+
 def test_a_route_that_only_the_journal_names_has_a_guard_and_no_figures() -> None:
     guards = RouteGuards(["invoices"])
     old = guards.of("renamed")
@@ -121,7 +132,7 @@ class AnyOrder(RuleBasedStateMachine):
             trial = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
             was_stopped = self.guard.stopped
             if kind == "started":
-                self.guard.started()
+                self.guard.started(trial=trial)
                 assert self.guard.may_start(self.now)
             elif kind == "undecided":
                 self.guard.undecided(self.now, trial=trial)
