@@ -1,12 +1,13 @@
 # What a developer and CI type. Every target does its own set-up: Python >= 3.11, make and a package registry are enough.
 #   make test ARGS="-k journal"        passes arguments on
 #   make chaos MINUTES=60 SEED=7       a long run of everything that can go wrong
+#   make bench-follow MINUTES=4        ways to follow runs side by side; ARGS=--virtual-only without the real ones
 #   make PYTHON=/path/to/python3 demo  chooses the Python of a new .venv
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos fuzz bench format lock schemas clean
+.PHONY: help demo broker test check chaos fuzz bench bench-follow format lock schemas clean
 
 ARGS =
 MINUTES = 4
@@ -21,7 +22,7 @@ RUN := .venv/bin/python -m
 QUICK := $(wildcard tests/test_*.py) $(wildcard tests/chart)
 
 help: ## print these lines
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
 
 demo: .venv/.installed ## show it: references in, results out, all run types, no broker needed
 	@$(RUN) connector demo $(ARGS)
@@ -47,6 +48,9 @@ fuzz: .venv/.installed ## throw EXAMPLES=200000 bodies and headers each at what 
 
 bench: .venv/.installed ## print speed and memory of this machine
 	$(RUN) pytest -m benchmark -s tests/benchmarks $(ARGS)
+
+bench-follow: .venv/.installed ## compare ways to follow runs, for real by MINUTES=4 each; writes docs/performance.md
+	@$(RUN) tests.benchmarks.follow --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(ARGS)
 
 format: .venv/.installed ## format the code and mend what can be mended
 	$(RUN) ruff format .
