@@ -130,7 +130,6 @@ async def test_a_storm_of_429_delays_and_parks_nothing(scene: Scene) -> None:
         Rule(kind="throttle", action="create", count=12, retry_after="0"),
         Rule(kind="throttle", action="create", count=2, retry_after="soon"),
         Rule(kind="throttle", action="get", count=5, retry_after="0"),
-        Rule(kind="throttle", action="list", count=2, retry_after="0"),
     )
     await scene.write(*names)
     async with scene.worker() as worker:
