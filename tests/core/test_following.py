@@ -393,14 +393,16 @@ def test_with_a_good_list_every_end_is_found_within_a_period_and_the_lag(
     born: list[tuple[float, float, str]],
 ) -> None:
     world = World(manners=Manners(lag=lag, repeats=repeats, page=page), rate=100.0, seed=len(born))
+    old = set()
     for lasts, at, run_type in born:
         run = world.start(lasts, at=START + at, run_type=run_type, ours=at >= 0)
         if at < 0:
             world.follow(run, restored=True)
+            old.add(run.id)
     world.run(3000.0, lambda: len(world.found) == len(born))
     assert len(world.found) == len(born)
     for found in world.found.values():
-        restored = found.run.created < START
+        restored = found.run.id in old
         assert found.via == "sweep" or restored
         known = START + 2.0 if restored else found.run.created + 0.3
         assert found.at - max(found.run.end, known) <= lag + 1.0 + 4 * world.round_trip
