@@ -27,6 +27,7 @@ from tests.chaos.history import CreatedRun, DeadLetter, Fault, History, Input, O
 ROOT = Path(__file__).parents[2]
 
 _SECONDS = 60.0
+_AGAIN_SECONDS = 0.1
 _MARK = "mark:"
 
 
@@ -119,9 +120,21 @@ def _ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[Partition, tupl
     try:
         known = consumer.list_topics(timeout=_SECONDS).topics
         partitions = [Partition(topic, number) for topic in topics for number in known[topic].partitions]
-        return {p: consumer.get_watermark_offsets(TopicPartition(*p), _SECONDS) for p in partitions}
+        return {partition: _bounds(consumer, partition) for partition in partitions}
     finally:
         consumer.close()
+
+
+def _bounds(consumer: Consumer, partition: Partition) -> tuple[int, int]:
+    """Beginning and end. A leader of a moment ago knows no end yet, and says so by an error."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(*partition), _SECONDS)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _read(consumer: Consumer, bounds: Mapping[Partition, tuple[int, int]], within: float) -> list[Raw]:
