@@ -240,6 +240,7 @@ def assemble(around: Surroundings) -> Parts:
         patience=config.start.settle,
         spawn=lambda *work: pipeline.spawn(*work),
         wake=lambda: pipeline.wake(),
+        ring=lambda run_id: follower.ring(run_id),
         metrics=metrics,
     )
     follower = Follower(

@@ -253,7 +253,7 @@ class Signals:
                 self._metrics.signals.labels(kind="other", result="unreadable").inc()
             elif signal.tag.name != self._name:
                 self._metrics.signals.labels(kind=kind_of(signal), result="foreign").inc()
-            elif signal.tag.partition not in listened:
+            elif not signal.tag.is_of(listened):
                 continue
             elif isinstance(signal, Command | Reply) and record.partition in self._reader.behind:
                 self._kept.setdefault(record.partition, []).append(signal)

@@ -266,7 +266,7 @@ class Metrics:
             "result_detection_delay_seconds",
             "Time from the end of a run, by the API's clock, until it was seen, by what made the connector look.",
             DETECTION_SECONDS,
-            via=OneOf("sweep", "poll", "adopted", "other"),
+            via=OneOf("sweep", "webhook", "poll", "adopted", "other"),
         )
         self.results_produced = define.counters(
             "results_produced_total", "Results committed, by topic.", topic=Configured()

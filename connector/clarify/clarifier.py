@@ -73,6 +73,7 @@ class Clarifier:
         patience: float,
         spawn: Callable[[Coroutine[object, object, None]], None],
         wake: Callable[[], None],
+        ring: Callable[[str], bool],
         metrics: Metrics,
     ) -> None:
         """Build it.
@@ -92,6 +93,7 @@ class Clarifier:
             patience: seconds that a start which a person asked for waits for its scan.
             spawn: runs a coroutine in the pipeline's task group.
             wake: tells the pipeline that there may be room, or a document to start.
+            ring: makes a run that is followed due now, by its id; whether it is one.
             metrics: where to count.
         """
         self._holdings = holdings
@@ -104,6 +106,7 @@ class Clarifier:
         self._most_repeats = most_repeats
         self._spawn = spawn
         self._wake = wake
+        self._ring = ring
         self._metrics = metrics
         self._deciding: set[DocumentKey] = set()
         self._meanwhile: dict[DocumentKey, Fact] = {}
@@ -216,6 +219,8 @@ class Clarifier:
         return True
 
     def _heard_doorbell(self, tag: Tag, run_id: str) -> bool:
+        if self._ring(run_id):
+            return True  # it is followed
         holding = self._holdings.of(tag.partition)
         entry = holding.get(str(tag)) if holding is not None else None
         if holding is None or entry is None or self.unclear_now(tag, entry.nonce) is None:

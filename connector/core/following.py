@@ -5,9 +5,9 @@
         Look: GET the run; then `looked`, `again_at` or `ended`
         ReadPage: GET the page; then `page` or `list_failed`
 
-Of the tokens, runs that a row announced come first, then pages of lists, then runs by their time. Pages never take more
-than half of the budget, so what is due by its time never starves, nor do types among themselves: the page that is due
-for the longest time is next.
+Of the tokens, runs that a row or a webhook announced come first, then pages of lists, then runs by their time. Pages
+never take more than half of the budget, so what is due by its time never starves, nor do types among themselves: the
+page that is due for the longest time is next.
 
 Nothing waits here and nothing is sent. Times are seconds on one monotonic clock, and milliseconds on the API's clock
 where they are compared with what the API shows.
@@ -142,7 +142,7 @@ class Following(Generic[RunT]):
         run.followed = run.seen = now
         sweep = self._sweep_of(run)
         if sweep.add(run, api_ms, restored=restored):
-            self._announce(run, now)
+            self._announce(run, now, "sweep")
         elif sweep.health.good and not run.polled:
             self._rest(run, now)
         else:
@@ -156,6 +156,14 @@ class Following(Generic[RunT]):
     def is_followed(self, run: RunT) -> bool:
         """Whether it was not forgotten."""
         return self._sweep_of(run).has(run)
+
+    def ring(self, run_id: str, now: float) -> bool:
+        """A webhook says that something about a run changed; whether it is followed. It costs one look, and no more."""
+        for sweep in self._sweeps.values():
+            if (run := sweep.runs.get(run_id)) is not None:
+                self._announce(run, now, "webhook")
+                return True
+        return False
 
     def start_over(self, now: float) -> None:
         """There is a new API key: what the old one could not read says nothing."""
@@ -178,7 +186,7 @@ class Following(Generic[RunT]):
         """The request that is next; costs a token. None when nothing is due after all."""
         self._move_some(now)
         if (run := self._announced.pop_due(now)) is not None:
-            return self._look(run, "sweep", api_ms)
+            return self._look(run, run.announced_via, api_ms)
         if (page := self._next_page(now, api_ms)) is not None:
             return page
         for _ in range(MOVED_AT_ONCE):
@@ -225,7 +233,7 @@ class Following(Generic[RunT]):
         was_good = sweep.health.good
         announced, strangers = sweep.take(read.reading, rows, now)
         for run in announced:
-            self._announce(run, now)
+            self._announce(run, now, "sweep")
         if sweep.is_under_way(read.lane, read.reading):
             for run in sweep.turned(read.lane, read.reading.take(rows, next_token), now):
                 if run.stage is Stage.RESTING:
@@ -271,7 +279,7 @@ class Following(Generic[RunT]):
             run.alarms += 1
         if run.rung or (run.via == "sweep" and run.alarms <= MOST_FALSE_ALARMS):
             run.stage = Stage.RESTING
-            self._announce(run, now)
+            self._announce(run, now, run.announced_via)
         else:
             self._rest(run, now)
 
@@ -279,7 +287,7 @@ class Following(Generic[RunT]):
         """A look said nothing about the run; the next one is then."""
         if not self.is_followed(run):
             return
-        if run.via == "sweep":
+        if run.via != "poll":
             run.stage = Stage.ANNOUNCED
             self._announced.put(run, due)
         else:
@@ -298,7 +306,9 @@ class Following(Generic[RunT]):
             sweep.expect(run, ended_ms, now)
             self.forget(run)
 
-    def _announce(self, run: RunT, now: float) -> None:
+    def _announce(self, run: RunT, now: float, via: Via) -> None:
+        if run.stage is not Stage.ANNOUNCED:
+            run.announced_via = via
         if run.stage is Stage.LOOKED_AT:
             run.rung = True  # that look may have been answered before
         elif run.stage is Stage.ANNOUNCED:

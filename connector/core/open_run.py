@@ -10,8 +10,8 @@ from typing import Literal
 from connector.core.run import Row
 from connector.core.run_types import ends_review, is_terminal
 
-Via = Literal["sweep", "poll"]
-"""What made a run due: a row of a list, or its time."""
+Via = Literal["sweep", "webhook", "poll"]
+"""What made a run due: a row of a list, a webhook, or its time."""
 
 
 class Stage(Enum):
@@ -24,7 +24,7 @@ class Stage(Enum):
     POLLED = auto()
     """Likewise, because the list does not tell; unless that is good again by then."""
     ANNOUNCED = auto()
-    """A row said that it ended."""
+    """A row said that it ended, or a webhook that something about it changed."""
     LOOKED_AT = auto()
     """A GET is under way."""
 
@@ -50,6 +50,7 @@ class OpenRun:
         updated_ms: the newest ``updatedAt`` of its rows.
         announced: status and ``updatedAt`` of the row that announced its end; the same row says nothing new.
         alarms: announcements that the API's own GET did not confirm.
+        announced_via: what announced it last.
         rung: it was announced while a look was under way.
         polled: the list does not show it, so it is looked at by its time.
         failures: looks in a row that failed.
@@ -72,6 +73,7 @@ class OpenRun:
     updated_ms: float = -inf
     announced: tuple[str, int | None] | None = None
     alarms: int = 0
+    announced_via: Via = "sweep"
     rung: bool = False
     polled: bool = False
     failures: int = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -46,6 +47,12 @@ class Tag:
 
     def __str__(self) -> str:
         return f"{self.name}/{self.partition.topic}/{self.partition.number}/{self.offset}#{self.hash}"
+
+    def is_of(self, partitions: Collection[Partition]) -> bool:
+        """Whether its record is in one of these partitions, as far as it shows: a file name shows the number only."""
+        if self.partition.topic != ANY_TOPIC:
+            return self.partition in partitions
+        return any(partition.number == self.partition.number for partition in partitions)
 
     @classmethod
     def parse(cls, text: str) -> Tag | None:

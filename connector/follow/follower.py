@@ -140,6 +140,13 @@ class Follower:
             self._following.forget(followed)
             self._looks.forget(followed)
 
+    def ring(self, run_id: str) -> bool:
+        """A webhook says that something about a run changed; whether it is followed, and looked at now."""
+        followed = self._following.ring(run_id, self._clock.monotonic())
+        if followed:
+            self._wake.set()
+        return followed
+
     def key_changed(self) -> None:
         """There is a new API key: what the old one did not see, or was refused, says nothing any more."""
         self._looks.key_changed()

@@ -148,6 +148,6 @@ class FakeSignals:
             self._metrics.signals.labels(kind="other", result="unreadable").inc()
         elif signal.tag.name != self._name:
             self._metrics.signals.labels(kind=kind_of(signal), result="foreign").inc()
-        elif signal.tag.partition in listened:
+        elif signal.tag.is_of(listened):
             return [signal]
         return []

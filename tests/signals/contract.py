@@ -12,9 +12,9 @@ import pytest
 from connector.adapters.metrics import Metrics
 from connector.core.framing import Codec
 from connector.core.record import OutRecord, Partition
-from connector.core.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome, Signal, SignalCodec
+from connector.core.signal import Action, Command, Doorbell, Fact, FactOutcome, Reply, ReplyOutcome, Signal, SignalCodec
 from connector.core.signals_topic import SignalsTopic
-from connector.core.tag import Tag
+from connector.core.tag import ANY_TOPIC, Tag
 from connector.schema_files import load_schema
 from connector.signals import LOOK_BACK_MS
 
@@ -197,6 +197,18 @@ class SignalsContract:
         assert reply(asked) in piece
         owner.signals.send(command(P0, 2))
         stage.until(lambda: command(P0, 2) in owner.heard)
+
+    def test_a_doorbell_that_shows_the_number_alone_is_for_whoever_has_a_partition_of_that_number(
+        self, stage: Stage
+    ) -> None:
+        now_ms = stage.now_ms()
+        bells = [Doorbell(Tag(NAME, Partition(ANY_TOPIC, p.number), 0, "a" * 22), "edr_1") for p in (P2, P0)]
+        for bell in bells:
+            stage.write(stage.topic.record(bell, now_ms), now_ms)
+        owner = stage.process()
+        owner.signals.listen(P0, 1, now_ms)
+        stage.until(lambda: bool(owner.heard))
+        assert owner.heard == bells[1:]
 
     def test_foreign_and_unreadable_records_are_counted_and_not_heard(self, stage: Stage) -> None:
         now_ms = stage.now_ms()

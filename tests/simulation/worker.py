@@ -213,6 +213,7 @@ class SimWorker:
             patience=SETTLE_SECONDS,
             spawn=self._spawn,
             wake=self._wake_pipeline,
+            ring=self._ring,
             metrics=_metrics,
         )
         self.follower = Follower(
@@ -267,6 +268,9 @@ class SimWorker:
 
     def _found(self, holding: Holding, entry: Entry, run: Run) -> bool:
         return self.clarifier.found(holding, entry, run)
+
+    def _ring(self, run_id: str) -> bool:
+        return self.follower.ring(run_id)
 
     def _absent(self, holding: Holding, entry: Entry, reason: str) -> None:
         self.clarifier.absent(holding, entry, reason)

@@ -13,6 +13,7 @@ import pytest
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiRefused, ApiThrottled, ApiUnavailable, ApiUnreadable
 from connector.core.polling import PollingOptions
+from connector.core.signal import Doorbell
 from tests.factories.records import entry_of
 from tests.fakes.api import not_found
 from tests.fakes.virtual_time import virtually
@@ -202,3 +203,48 @@ async def test_an_open_run_takes_less_than_four_kilobytes() -> None:
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert (after - before) / number < 4_000
+
+
+@virtually
+async def test_a_webhook_makes_a_run_due_at_once() -> None:
+    async with world(Options(sweep_interval=30.0)) as w:
+        runs = await started(w, 3)
+        await asyncio.sleep(40.0)
+        w.api.move(runs[0], "PROCESSED")
+        w.pipeline.heard([Doorbell(w.open(State.STARTED)[0].tag, runs[0])])
+        await w.until(lambda: w.results("PROCESSED"), within=0.2)
+        assert [run for _, run in w.api.gets] == [runs[0]]
+        assert [result["observed_via"] for result in w.results()] == ["webhook"]
+        assert w.sample("signals_total", kind="doorbell", result="used") == 1.0
+        await asyncio.sleep(60.0)
+        assert len(w.api.gets) == 1
+
+
+@virtually
+async def test_a_webhook_that_the_api_does_not_confirm_costs_one_get() -> None:
+    async with world(SWEEP) as w:
+        (run,) = await started(w, 1)
+        (entry,) = w.open(State.STARTED)
+        w.pipeline.heard([Doorbell(entry.tag, run)] * 5)
+        await asyncio.sleep(60.0)
+        assert len(w.api.gets) == 1
+        w.api.move(run, "PROCESSED")
+        await w.until(lambda: w.results("PROCESSED"), within=1.2)
+        assert [result["observed_via"] for result in w.results()] == ["sweep"]
+        w.pipeline.heard([Doorbell(entry.tag, run)])
+        await asyncio.sleep(60.0)
+        assert len(w.api.gets) == 2
+        assert w.sample("signals_total", kind="doorbell", result="stale") == 1.0
+
+
+@virtually
+async def test_a_webhook_during_a_look_makes_another_one() -> None:
+    async with world(Options(sweep_interval=30.0)) as w:
+        (run,) = await started(w, 1)
+        (entry,) = w.open(State.STARTED)
+        w.api.get_seconds = 2.0
+        w.pipeline.heard([Doorbell(entry.tag, run)])
+        await asyncio.sleep(1.0)
+        w.pipeline.heard([Doorbell(entry.tag, run)])
+        await asyncio.sleep(20.0)
+        assert len(w.api.gets) == 2

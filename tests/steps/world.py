@@ -183,6 +183,7 @@ class World:
             patience=options.patience,
             spawn=self._spawn,
             wake=lambda: self.pipeline.wake(),
+            ring=lambda run_id: self.follower.ring(run_id),
             metrics=self.metrics,
         )
         self.follower = Follower(
