@@ -68,7 +68,7 @@ class SdkPolicy:
 
     def resume(self, run: TrialRun) -> None:
         began = run.created + ROUND_TRIP / 2
-        wait = _sdk_delay(self._world.now - began) * self._random.random()
+        wait = sdk_delay(self._world.now - began) * self._random.random()
         self._world.after(wait, partial(self._ask, run, began, 0))
 
     def _ask(self, run: TrialRun, began: float, retries: int) -> None:
@@ -81,7 +81,7 @@ class SdkPolicy:
             if retries < SDK_RETRIES:
                 self._world.at(answered + _RETRY_WAITS[retries], partial(self._ask, run, began, retries + 1))
                 return
-        self._world.at(answered + _sdk_delay(answered - began), partial(self._ask, run, began, 0))
+        self._world.at(answered + sdk_delay(answered - began), partial(self._ask, run, began, 0))
 
 
 _SDK = SdkOptions()
@@ -98,7 +98,8 @@ _RETRY_WAITS = [_retry_timeout(_REFUSAL, retries) for retries in range(SDK_RETRI
 """With that header the SDK draws nothing, so it is asked once."""
 
 
-def _sdk_delay(elapsed: float) -> float:
+def sdk_delay(elapsed: float) -> float:
+    """Seconds from one look to the next, with the SDK's jitter, so many seconds after the create."""
     return calculate_hybrid_delay(elapsed * 1000, _SDK_DELAYS) / 1000
 
 

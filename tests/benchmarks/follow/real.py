@@ -117,7 +117,7 @@ def play(kafka: Kafka, name: str, folder: Path, *, plan: str, minutes: float, se
         producing.join()
         finished = [result["times"] for result in reader.results()]
         delays = [(times["observed"] - times["finished"]).total_seconds() for times in finished]
-        gets, refused = _reads(simulator)
+        gets, refused = reads(simulator)
         reader.close()
         theirs_done = sdk.result()
         if worker.process.terminate(25) != 0:
@@ -147,7 +147,7 @@ class _Sdk:
         if code != 0:
             raise RuntimeError(f"the SDK's program ended with {code}\n{self.process.log_tail()}")
         told = json.loads(self._outcome.read_text(encoding="utf-8"))
-        gets, refused = _reads(self._simulator)
+        gets, refused = reads(self._simulator)
         return Real(told["delays"], gets, refused, told["cpu"], told["memory"], tuple(told["failures"]))
 
 
@@ -158,7 +158,7 @@ def _produce(stage: Stage, arrivals: Sequence[float]) -> None:
         stage.produce(1, first=number)
 
 
-def _reads(simulator: Simulator) -> tuple[int, int]:
+def reads(simulator: Simulator) -> tuple[int, int]:
     codes = dict(simulator.statistics()["requests"]["GET"])
     refused = codes.pop("429", 0)
     # All others were answered, only later: they are counted under the name of what made them late.
