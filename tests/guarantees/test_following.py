@@ -27,9 +27,9 @@ LIMIT = 100
 SHARE = 0.8
 OPTIONS = (
     *("--limits", "custom", "--limit-get", str(LIMIT), "--seed", "1"),
-    *("--median", "100", "--spread", "0.35", "--longest", "160"),
+    *("--median", "140", "--spread", "0.25", "--longest", "200"),
 )
-"""They begin within a minute and end within two: 60 a second, where 80 could be fetched."""
+"""They begin within a minute and end within three: 57 a second, where 80 could be fetched."""
 WITHIN = 480.0
 
 
@@ -50,7 +50,7 @@ def test_thousands_of_runs_are_known_sooner_and_with_fewer_requests_than_by_the_
         )
         sdk.start()
         stage.produce(RUNS)
-        wait_until(lambda: simulator.ledger.count(b"\n") == RUNS, 120.0, "not every run was started")
+        wait_until(lambda: simulator.ledger.count(b"\n") == RUNS, 240.0, "not every run was started")
         before_all_were_open = len(reader.take(0.0))
         reader.wait_for(RUNS, WITHIN)
         assert sdk.wait(WITHIN) == 0, sdk.log_tail()
@@ -70,7 +70,7 @@ def test_thousands_of_runs_are_known_sooner_and_with_fewer_requests_than_by_the_
         figures = f"p50 {p50:.2f} s, p99 {p99:.2f} s, {asked / RUNS:.2f} GETs per run, {no} 429s"
         say(f"following {RUNS} runs, {who}: {figures}")
 
-    assert before_all_were_open < 0.2 * RUNS, "they were open at the same time"
+    assert before_all_were_open < 0.3 * RUNS, "they were open at the same time"
     assert len(delays) == len(sdk_delays) == RUNS
     assert 5 * percentile(delays, 0.99) < percentile(sdk_delays, 0.99)
     assert 2 * gets < sdk_gets
