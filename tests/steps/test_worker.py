@@ -306,6 +306,7 @@ async def test_a_key_file_that_is_read_only_once_is_seen(monkeypatch: pytest.Mon
     monkeypatch.setattr(Worker, "_watch_key", watch_what_was_read_once)
     stage = Stage(monkeypatch)
     task = await running(stage)
+    await until(lambda: looks >= 1)  # the file is read for good by then
     stage.key = lambda: "sk_second"
     await until(lambda: looks >= 6)
     stage.worker.stop()
