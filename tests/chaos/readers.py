@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
 from fastavro import parse_schema, schemaless_reader
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 _SECONDS = 60.0
 _AGAIN_SECONDS = 0.1
+_T = TypeVar("_T")
 _MARK = "mark:"
 
 
@@ -78,6 +79,26 @@ def avro_reader(name: str) -> AvroReader:
     return AvroReader(name)
 
 
+def patiently(look: Callable[[], _T], within: float = _SECONDS) -> _T:
+    """What a look at the cluster says; again while it is refused, because leaders and coordinators have just moved.
+
+    Args:
+        look: it may be called any number of times.
+        within: seconds during which refusals are taken for a moment's.
+
+    Raises:
+        KafkaException: it is refused all the same.
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return look()
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_AGAIN_SECONDS)
+
+
 def read_committed(bootstrap_servers: str, topics: Iterable[str], within: float = _SECONDS) -> list[Raw]:
     """All committed records of some topics, up to the log ends of now.
 
@@ -89,6 +110,10 @@ def read_committed(bootstrap_servers: str, topics: Iterable[str], within: float 
     Raises:
         TimeoutError: a partition's log end was not reached; an open transaction stands in front of it.
     """
+    return patiently(lambda: _read_once(bootstrap_servers, list(topics), within))
+
+
+def _read_once(bootstrap_servers: str, topics: Sequence[str], within: float) -> list[Raw]:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -120,21 +145,14 @@ def _ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[Partition, tupl
     try:
         known = consumer.list_topics(timeout=_SECONDS).topics
         partitions = [Partition(topic, number) for topic in topics for number in known[topic].partitions]
-        return {partition: _bounds(consumer, partition) for partition in partitions}
+        # A leader of a moment ago knows no end yet, and says so by an error.
+        return {each: patiently(partial(_bounds, consumer, each)) for each in partitions}
     finally:
         consumer.close()
 
 
 def _bounds(consumer: Consumer, partition: Partition) -> tuple[int, int]:
-    """Beginning and end. A leader of a moment ago knows no end yet, and says so by an error."""
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        try:
-            return consumer.get_watermark_offsets(TopicPartition(*partition), _SECONDS)
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_AGAIN_SECONDS)
+    return consumer.get_watermark_offsets(TopicPartition(*partition), _SECONDS)
 
 
 def _read(consumer: Consumer, bounds: Mapping[Partition, tuple[int, int]], within: float) -> list[Raw]:
@@ -257,6 +275,12 @@ def _milliseconds(time_text: str) -> int:
 
 def committed_offsets(bootstrap_servers: str, group: str, topics: Iterable[str]) -> dict[Partition, int]:
     """The group's stable offsets; partitions without one are left out."""
+    answers = patiently(lambda: _committed_once(bootstrap_servers, group, list(topics)))
+    return {Partition(a.topic, a.partition): a.offset for a in answers if a.offset >= 0}
+
+
+def _committed_once(bootstrap_servers: str, group: str, topics: Sequence[str]) -> list[TopicPartition]:
+    """Raises KafkaException also for a single partition's error: one left out would look like one never committed."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0})
     try:
         known = consumer.list_topics(timeout=_SECONDS).topics
@@ -264,7 +288,10 @@ def committed_offsets(bootstrap_servers: str, group: str, topics: Iterable[str])
         answers = consumer.committed(asked, _SECONDS)
     finally:
         consumer.close()
-    return {Partition(a.topic, a.partition): a.offset for a in answers if a.error is None and a.offset >= 0}
+    for answer in answers:
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+    return answers
 
 
 def read_history(

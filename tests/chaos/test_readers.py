@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from connector.core.dead_letter import dead_letter
@@ -21,7 +21,7 @@ from connector.core.run_types import dead_letter_topic, status_topics
 from connector.schema_files import load_schema
 from tests.chaos.checker import Rules, check
 from tests.chaos.history import History
-from tests.chaos.readers import read_committed, read_history
+from tests.chaos.readers import patiently, read_committed, read_history
 from tests.chaos.writer import Reference, ReferenceWriter
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName, made_topics
@@ -189,3 +189,22 @@ def test_a_topic_with_an_open_transaction_is_not_taken_for_read(
 
     with pytest.raises(TimeoutError, match="a transaction may be open there"):
         read_committed(kafka.bootstrap_servers, [name], within=1.0)
+
+
+def test_a_coordinator_that_has_just_moved_is_asked_again() -> None:
+    refusals = [KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))] * 2
+
+    def look() -> str:
+        if refusals:
+            raise refusals.pop()
+        return "offsets"
+
+    assert patiently(look) == "offsets"
+
+
+def test_a_look_that_stays_refused_says_why() -> None:
+    def look() -> None:
+        raise KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+
+    with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
+        patiently(look, within=0.0)
