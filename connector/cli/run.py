@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
 import threading
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import Any
 
 from connector import logs
 from connector.adapters.kafka.version import librdkafka_version
@@ -16,12 +14,11 @@ from connector.adapters.metrics import Metrics
 from connector.assembly import Topics, look_at_topics
 from connector.cli.key_file import KeyFile
 from connector.cli.loading import ConfigOption, examine_all
+from connector.cli.service import ENDS, end_at_once_on_signals, start_log
 from connector.config import Config
 from connector.core.run_types import status_topics
 from connector.stop_points import VARIABLE, stop_point_of
 from connector.worker import Worker
-
-_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(*, config: ConfigOption = None) -> None:
@@ -32,21 +29,10 @@ def run(*, config: ConfigOption = None) -> None:
 
     Example: extend-connector run --config connector.yaml
     """
-    for number in _ENDS:
-        signal.signal(number, _end)
+    end_at_once_on_signals()
     settings = examine_all(config).config
-    as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
-    logs.configure(settings.log.level, json=as_json)
-    logs.log_uncaught()
-    for secret in settings.secrets():
-        logs.register_secret(secret.reveal())
-    logs.logger.info("starting", name=settings.name, bootstrap_servers=settings.kafka.bootstrap_servers)
+    start_log(settings)
     asyncio.run(_work(settings))
-
-
-def _end(*_: object) -> NoReturn:
-    """Nothing has begun yet that would have to be ended in order."""
-    sys.exit(0)
 
 
 async def _work(config: Config) -> None:
@@ -78,7 +64,7 @@ async def _topics(config: Config) -> Topics | None:
     the threads of ``asyncio.to_thread`` are joined at the end of the process.
     """
     over = asyncio.Event()
-    for number in _ENDS:
+    for number in ENDS:
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     found: Future[Topics] = Future()
     threading.Thread(target=_look, args=(config, found), name="look-at-topics", daemon=True).start()

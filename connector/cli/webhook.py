@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from connector import logs
 from connector.adapters.kafka.version import librdkafka_version
 from connector.adapters.metrics import Metrics
 from connector.cli.loading import ConfigOption, load_for_kafka
+from connector.cli.service import end_at_once_on_signals, start_log
 from connector.config import Config, Secret, read_signing_secrets
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
 from connector.core.tag import Tag
@@ -55,22 +53,11 @@ def webhook(
 
 
 def _run(config: ConfigOption) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+    end_at_once_on_signals()
     settings = load_for_kafka(config)
     verifier_of(settings.webhook.secrets)
-    as_json = settings.log.format == "json" or (settings.log.format == "auto" and not sys.stderr.isatty())
-    logs.configure(settings.log.level, json=as_json)
-    logs.log_uncaught()
-    for secret in settings.secrets():
-        logs.register_secret(secret.reveal())
-    logs.logger.info("starting", name=settings.name, bootstrap_servers=settings.kafka.bootstrap_servers)
+    start_log(settings)
     asyncio.run(_work(settings))
-
-
-def _end(*_: object) -> NoReturn:
-    """Nothing has begun yet that would have to be ended in order."""
-    sys.exit(0)
 
 
 async def _work(config: Config) -> None:
