@@ -17,6 +17,8 @@ from connector.journal.crossing import Settled
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import Failed, Found, RestoreReport
 
+FENCED = Ended(End.ABORTED, "ILLEGAL_GENERATION", fenced=True)
+UNCLEAR = Ended(End.UNCLEAR, "_TIMED_OUT")
 P0, P1 = Partition("documents", 0), Partition("documents", 1)
 JOURNAL = "invoices.journal"
 
