@@ -143,12 +143,23 @@ def _ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[Partition, tupl
         },
     )
     try:
-        known = consumer.list_topics(timeout=_SECONDS).topics
-        partitions = [Partition(topic, number) for topic in topics for number in known[topic].partitions]
+        partitions = _partitions(consumer, topics)
         # A leader of a moment ago knows no end yet, and says so by an error.
         return {each: patiently(partial(_bounds, consumer, each)) for each in partitions}
     finally:
         consumer.close()
+
+
+def _partitions(consumer: Consumer, topics: Iterable[str]) -> list[Partition]:
+    """Raises KafkaException for a topic that a broker does not know yet: one left out would look like an empty one."""
+    known = consumer.list_topics(timeout=_SECONDS).topics
+    partitions: list[Partition] = []
+    for topic in topics:
+        found = known.get(topic)
+        if found is None or found.error is not None:
+            raise KafkaException(found.error if found is not None else KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
+        partitions.extend(Partition(topic, number) for number in found.partitions)
+    return partitions
 
 
 def _bounds(consumer: Consumer, partition: Partition) -> tuple[int, int]:
@@ -283,8 +294,7 @@ def _committed_once(bootstrap_servers: str, group: str, topics: Sequence[str]) -
     """Raises KafkaException also for a single partition's error: one left out would look like one never committed."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0})
     try:
-        known = consumer.list_topics(timeout=_SECONDS).topics
-        asked = [TopicPartition(topic, number) for topic in topics for number in known[topic].partitions]
+        asked = [TopicPartition(*partition) for partition in _partitions(consumer, topics)]
         answers = consumer.committed(asked, _SECONDS)
     finally:
         consumer.close()
