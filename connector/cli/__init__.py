@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Entry] = {
     "inflight": Entry("inflight", "inflight", "Show the open documents, from the journal."),
     "explain": Entry("explain", "explain", "Show what happened to one document."),
     "parked": Entry("parked", "parked", "Show the parked documents; adopt, start or drop one."),
+    "replay": Entry("replay", "replay", "Show dead letters; send mended ones again."),
     "try": Entry("try_", "try_", "One document through the API, without Kafka."),
     "simulator": Entry("simulator", "simulator", "Run the simulated Extend API on its own."),
 }

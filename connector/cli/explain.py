@@ -15,8 +15,9 @@ from rich.table import Table
 from connector import logs
 from connector.adapters.http import HttpApi
 from connector.cli.inflight import WIDTH, cell, print_lines
-from connector.cli.journal_look import JournalLook, committed_records
+from connector.cli.journal_look import JournalLook
 from connector.cli.loading import ConfigOption, load_for_kafka
+from connector.cli.topic_look import committed_records
 from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config

@@ -1,16 +1,14 @@
-"""The journal and the result topics, as a command reads them: committed records up to the end, and no worker needed."""
+"""The journal, as a command reads it: committed records up to the end, and no worker needed."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import typer
 
-from connector.adapters.kafka.journal_reader import SILENCE_SECONDS, HeldBack, JournalReader
+from connector.adapters.kafka.journal_reader import HeldBack, JournalReader
 from connector.adapters.kafka.properties import reader_properties
-from connector.adapters.kafka.reading import AssignedReader
 from connector.cli.asking import open_cluster
 from connector.config import Config
 from connector.core.entry import Entry
@@ -24,7 +22,6 @@ from connector.schema_files import load_schema
 
 PATIENCE_SECONDS = 3.0
 """How long an open transaction may stand in the way; transactions of a worker take milliseconds."""
-_WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,34 +147,3 @@ class JournalLook:
                 err=True,
             )
         self._said = True
-
-
-def committed_records(config: Config, command: str, topics: Iterable[str]) -> Iterator[Record]:
-    """The committed records of topics as they are now, partition by partition; topics that do not exist have none.
-
-    Raises:
-        TopicError: Kafka cannot be asked, or says nothing for 10 s.
-    """
-    client_id = f"{config.name}-{command}"
-    with open_cluster(config, client_id) as cluster:
-        facts = cluster.topics(topics)
-        partitions = [Partition(name, number) for name, found in facts.items() for number in range(found.partitions)]
-        ends = cluster.log_ends(partitions, committed=True)
-        starts = cluster.log_starts(partitions)
-    ends = {partition: end for partition, end in ends.items() if end > starts[partition]}
-    if not ends:
-        return
-    reader = AssignedReader(
-        reader_properties(config.kafka, client_id, client_id), {each: starts[each] for each in ends}
-    )
-    events, since = 0, time.monotonic()
-    try:
-        while not reader.has_passed(ends):
-            records = reader.read(_WAIT_SECONDS)
-            if reader.events > events:
-                events, since = reader.events, time.monotonic()
-            elif time.monotonic() - since > SILENCE_SECONDS:
-                raise TopicError([f"No broker says anything about {next(iter(ends)).topic} any more."])
-            yield from (record for record in records if record.offset < ends[record.partition])
-    finally:
-        reader.close()

@@ -55,7 +55,7 @@ class TableLines:
         times = found["times"]
         shown = {
             **found,
-            "emitted": _moment(times.get("emitted") if isinstance(times, Mapping) else None),
+            "emitted": moment(times.get("emitted") if isinstance(times, Mapping) else None),
             "run_id": found["run_id"] or "-",
             "document_id": found["document_id"] or "-",
         }
@@ -67,7 +67,7 @@ class TableLines:
         headers = _last_headers(record)
         source = "/".join(headers.get(f"{CONNECT}{part}", "?") for part in ("topic", "partition", "offset"))
         cells = {
-            "time": _moment(record.timestamp),
+            "time": moment(record.timestamp),
             "reason": headers.get("extend.reason", "?"),
             "source": source,
         }
@@ -109,7 +109,7 @@ class JsonLines:
                     "partition": _number(headers.get(f"{CONNECT}partition")),
                     "offset": _number(headers.get(f"{CONNECT}offset")),
                 },
-                "value": _readable(record.value),
+                "value": readable(record.value),
                 "record": _record(record),
             },
         )
@@ -126,8 +126,8 @@ def _record(record: Record) -> dict[str, object]:
         "partition": record.partition.number,
         "offset": record.offset,
         "timestamp": record.timestamp,
-        "key": _readable(record.key),
-        "headers": [[name, _readable(content)] for name, content in record.headers],
+        "key": readable(record.key),
+        "headers": [[name, readable(content)] for name, content in record.headers],
     }
 
 
@@ -141,7 +141,7 @@ def _embedded(text: object) -> object:
         return text
 
 
-def _readable(content: bytes | None) -> str | dict[str, str] | None:
+def readable(content: bytes | None) -> str | dict[str, str] | None:
     """Text where it is text, else an object that says that it is base64."""
     if content is None:
         return None
@@ -170,7 +170,8 @@ def _summary(found: Mapping[str, object]) -> str:
     return line if len(line) <= _OUTPUT_CHARS else f"{line[: _OUTPUT_CHARS - 1]}…"
 
 
-def _moment(milliseconds: object) -> str:
+def moment(milliseconds: object) -> str:
+    """Milliseconds since the epoch as people read them."""
     if not isinstance(milliseconds, int):
         return "-"
     try:
@@ -180,9 +181,9 @@ def _moment(milliseconds: object) -> str:
 
 
 def _row(cells: list[tuple[str, int]]) -> str:
-    return "  ".join(_printable(text).ljust(width) for text, width in cells).rstrip()
+    return "  ".join(printable(text).ljust(width) for text, width in cells).rstrip()
 
 
-def _printable(text: str) -> str:
-    """Without control characters: a file name must not paint the terminal."""
+def printable(text: str) -> str:
+    """A text without control characters: a file name must not paint the terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)

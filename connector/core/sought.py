@@ -107,12 +107,19 @@ def by_text(text: str) -> Sought:
     """
     if (tag := Tag.parse(text)) is not None:
         return Sought(f"the tag {text}", place_of(tag), tag)
-    if (match := _PLACE.fullmatch(text)) is not None:
-        place = Place(Partition(match["topic"], int(match["partition"])), int(match["offset"]))
+    if (place := place_in(text)) is not None:
         return Sought(f"the record {place}", place)
     if is_run_id(text):
         return Sought(f"the run {text}", run_id=text)
     raise ValueError(f"is not {FORMS}")
+
+
+def place_in(text: str) -> Place | None:
+    """The place that ``topic/partition/offset`` means; None for anything else."""
+    match = _PLACE.fullmatch(text)
+    if match is None:
+        return None
+    return Place(Partition(match["topic"], int(match["partition"])), int(match["offset"]))
 
 
 def is_run_id(text: str) -> bool:

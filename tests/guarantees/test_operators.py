@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +9,12 @@ import httpx
 
 from connector.config.sections import Start
 from connector.simulator.rules import Rule
+from tests.guarantees.operator import Operator
 from tests.guarantees.scene import Scene
-from tests.kafka.project import Done, Project
 
 SHORT = Start(deadline=1.0, settle=6.0)
 PARK_SECONDS = 60.0
 """The settle window, two looks after it, and a busy machine."""
-
-
-class Operator:
-    """Somebody with a terminal."""
-
-    def __init__(self, folder: Path, scene: Scene) -> None:
-        (folder / "connector.yaml").write_text(
-            f"""\
-name: {scene.name}
-kafka: {{bootstrap_servers: "{scene.kafka.bootstrap_servers}"}}
-extend: {{base_url: "{scene.simulator.base_url}"}}
-routes:
-  documents: {{topic: {scene.topic}, run: parse}}
-start: {{deadline: 1s, settle: 6s}}
-output: {{prefix: {scene.name}}}
-""",
-        )
-        self._project = Project(folder, scene.kafka.bootstrap_servers, scene.name, scene.topic, scene.name)
-
-    async def runs(self, *arguments: str) -> Done:
-        """A command, while the worker of the test goes on in the loop."""
-        return await asyncio.to_thread(self._project.run, *arguments, env={"EXTEND_API_KEY": "sk_test"})
 
 
 async def status(port: int | None) -> dict[str, Any]:

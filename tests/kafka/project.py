@@ -14,6 +14,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
+from connector.core.record import OutRecord
+
 
 @dataclass(frozen=True)
 class Done:
@@ -57,6 +59,12 @@ class Project:
         producer = Producer({"bootstrap.servers": self.servers})
         for value in values:
             producer.produce(topic, value, key=b"key", headers=list(headers))
+        assert producer.flush(30) == 0
+
+    def write_record(self, record: OutRecord) -> None:
+        """Write one record with its key and headers as they are."""
+        producer = Producer({"bootstrap.servers": self.servers})
+        producer.produce(record.topic, record.value, key=record.key, headers=list(record.headers))
         assert producer.flush(30) == 0
 
     def read(self, count: int) -> list[tuple[bytes | None, bytes]]:

@@ -1,0 +1,89 @@
+"""Any topic, as a command reads it: committed records up to the end, without a group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from connector.adapters.kafka.admin import Cluster
+from connector.adapters.kafka.journal_reader import SILENCE_SECONDS
+from connector.adapters.kafka.properties import reader_properties
+from connector.adapters.kafka.reading import AssignedReader
+from connector.cli.asking import open_cluster
+from connector.config import Config
+from connector.core.errors import TopicError
+from connector.core.record import Partition, Record
+from connector.core.sought import Place
+
+_WAIT_SECONDS = 0.2
+
+
+def committed_records(
+    config: Config, command: str, topics: Iterable[str], since_ms: int | None = None
+) -> Iterator[Record]:
+    """The committed records of topics as they are now, partition by partition; topics that do not exist have none.
+
+    Args:
+        config: the configuration.
+        command: names the client in the brokers' logs.
+        topics: the topics.
+        since_ms: only what was written from then on, in milliseconds since the epoch; None for everything.
+
+    Raises:
+        TopicError: Kafka cannot be asked, or says nothing for 10 s.
+    """
+    client_id = f"{config.name}-{command}"
+    with open_cluster(config, client_id) as cluster:
+        facts = cluster.topics(topics)
+        partitions = [Partition(name, number) for name, found in facts.items() for number in range(found.partitions)]
+        ends = cluster.log_ends(partitions, committed=True)
+        starts = _starts(cluster, partitions, since_ms)
+    yield from _records(config, client_id, starts, ends)
+
+
+def record_at(config: Config, command: str, place: Place) -> Record | None:
+    """The committed record at a place, or None when there is none any more.
+
+    Raises:
+        TopicError: Kafka cannot be asked, or says nothing for 10 s.
+    """
+    client_id, partition = f"{config.name}-{command}", place.partition
+    with open_cluster(config, client_id) as cluster:
+        facts = cluster.topics([partition.topic]).get(partition.topic)
+        if facts is None or partition.number >= facts.partitions:
+            return None
+        first, end = (
+            cluster.log_starts([partition])[partition],
+            cluster.log_ends([partition], committed=True)[partition],
+        )
+    if not first <= place.offset < end:
+        return None
+    for record in _records(config, client_id, {partition: place.offset}, {partition: end}):
+        return record if record.offset == place.offset else None
+    return None
+
+
+def _starts(cluster: Cluster, partitions: list[Partition], since_ms: int | None) -> Mapping[Partition, int]:
+    return cluster.log_starts(partitions) if since_ms is None else cluster.offsets_at(partitions, since_ms)
+
+
+def _records(
+    config: Config, client_id: str, starts: Mapping[Partition, int], every_end: Mapping[Partition, int]
+) -> Iterator[Record]:
+    ends = {partition: end for partition, end in every_end.items() if end > starts[partition]}
+    if not ends:
+        return
+    reader = AssignedReader(
+        reader_properties(config.kafka, client_id, client_id), {each: starts[each] for each in ends}
+    )
+    events, since = 0, time.monotonic()
+    try:
+        while not reader.has_passed(ends):
+            records = reader.read(_WAIT_SECONDS)
+            if reader.events > events:
+                events, since = reader.events, time.monotonic()
+            elif time.monotonic() - since > SILENCE_SECONDS:
+                raise TopicError([f"No broker says anything about {next(iter(ends)).topic} any more."])
+            yield from (record for record in records if record.offset < ends[record.partition])
+    finally:
+        reader.close()
