@@ -17,6 +17,8 @@ LEAST_PART = 1 / 8
 out that it is over."""
 LOOK_BACK_SECONDS = 10.0
 MOST_COUNTED = 100
+QUIET_RATE = 5.0
+"""What is taken for measured at least: who asked little says nothing about the limit, and the smallest plan's is 10."""
 HEADROOM = 10.0
 """Without a limit, this times the rate that was measured at a 429 is the limit, until that is reached again."""
 
@@ -117,7 +119,7 @@ class TokenBucket:
         """Tokens per second of late."""
         recent = [at for at in self._recent if at > now - LOOK_BACK_SECONDS]
         # A burst that has just begun says little about a rate; over a tenth of a second it says enough to begin with.
-        return max(LEAST_RATE, len(recent) / max(0.1, now - recent[0])) if recent else 1.0
+        return max(QUIET_RATE, len(recent) / max(0.1, now - recent[0])) if recent else QUIET_RATE
 
 
 class StartBudget:

@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.core.budget import BURST_SECONDS, LEAST_RATE, NO_RETRY_AFTER_SECONDS, StartBudget, TokenBucket
+from connector.core.budget import (
+    BURST_SECONDS,
+    LEAST_RATE,
+    NO_RETRY_AFTER_SECONDS,
+    QUIET_RATE,
+    StartBudget,
+    TokenBucket,
+)
 from connector.core.pace import RECOVERY_SECONDS
 from connector.core.retry import MAX_RETRY_AFTER
 
@@ -195,6 +202,18 @@ def test_with_a_limit_that_is_too_high_429s_stay_rare_and_most_of_the_true_limit
     line.run(600.0)
     assert server.refused <= 0.2 * (server.taken + server.refused)
     assert server.taken >= 0.6 * limit * 600.0
+
+
+@given(gap=st.floats(0.5, 60.0), before=st.integers(0, 5))
+def test_without_a_limit_a_429_in_a_quiet_time_leaves_something_for_a_busy_one(gap: float, before: int) -> None:
+    bucket, now = TokenBucket(None), 1000.0
+    for _ in range(before):
+        bucket.take(now)
+        now += gap
+    bucket.throttled(now, 1.0)
+    instants = taken(bucket, now + 1.0, 20.0)
+    assert len(instants) >= 20.0 * QUIET_RATE / 2
+    assert len(instants) <= 20.0 * QUIET_RATE, "it is slowed down all the same"
 
 
 def test_a_start_slows_down_in_requests_and_in_files() -> None:
