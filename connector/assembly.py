@@ -46,6 +46,7 @@ from connector.journal.journal import Journal
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
+from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schema
 from connector.signals import Signals
@@ -173,6 +174,7 @@ def assemble(around: Surroundings) -> Parts:
     gate = StartGate()
     guards = RouteGuards(route.name for route in config.core_routes())
     budgets = _budgets(around)
+    paced = PacedClient(client, reads=budgets.reads, writes=budgets.writes, clock=clock, metrics=metrics)
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
@@ -218,7 +220,7 @@ def assemble(around: Surroundings) -> Parts:
     finder = Finder(
         client=client,
         budget=budgets.reads,
-        writes=budgets.writes,
+        cancel=paced.cancel,
         settle=config.start.settle,
         found=lambda *found: clarifier.found(*found),
         absent=lambda *absent: clarifier.absent(*absent),
@@ -231,7 +233,7 @@ def assemble(around: Surroundings) -> Parts:
         journal=journal,
         facts=starter.facts,
         finder=finder,
-        client=client,
+        client=paced,
         dead_letter_of=emitter.dead_letter_of,
         tell=signals.send,
         bought=lambda *what, **more: pipeline.bought(*what, **more),
@@ -246,7 +248,7 @@ def assemble(around: Surroundings) -> Parts:
     follower = Follower(
         client=client,
         budget=budgets.reads,
-        writes=budgets.writes,
+        cancel=paced.cancel,
         options=config.follow.polling,
         on_timeout=config.follow.on_timeout,
         sweep_interval=config.follow.sweep_interval,

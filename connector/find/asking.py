@@ -32,9 +32,6 @@ class ListClient(Protocol):
     async def get(self, run_type: str, run_id: str) -> Run:
         """One GET."""
 
-    async def cancel(self, run_type: str, run_id: str) -> Run:
-        """Ask the API to end a run."""
-
 
 class Pace:
     """Our part of a budget that is shared with whoever follows runs: at most every second request."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from connector.adapters.metrics import Metrics
@@ -68,7 +68,7 @@ class Finder:
         *,
         client: ListClient,
         budget: TokenBucket,
-        writes: TokenBucket,
+        cancel: Callable[[str, str], Awaitable[Run]],
         settle: float,
         found: Found,
         absent: Absent,
@@ -81,7 +81,7 @@ class Finder:
         Args:
             client: the API.
             budget: our share of the GET category, shared with whoever follows runs; at most half of it is used here.
-            writes: our share of the WRITE category, for cancels.
+            cancel: asks the API to end a run, of a type and by its id, within the budget.
             settle: seconds after which a run that does not show counts as absent.
             found: told of a run whose own GET showed the tag of a start that is still unclear; again after a while
                 when it says that nothing comes of it now.
@@ -102,7 +102,7 @@ class Finder:
         self._verifier = Verifier(
             client=client,
             pace=self._pace,
-            writes=writes,
+            cancel=cancel,
             run_of=self._run_of,
             adopt=self._adopt,
             refuted=self._refuted,

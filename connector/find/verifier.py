@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
 from connector.core.entry import Entry
 from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiRefused, ApiThrottled, ApiUnavailable
 from connector.core.lookup import proves
@@ -57,7 +56,7 @@ class Verifier:
         *,
         client: ListClient,
         pace: Pace,
-        writes: TokenBucket,
+        cancel: Callable[[str, str], Awaitable[Run]],
         run_of: Callable[[Check], str | None],
         adopt: Callable[[Check, Run], bool],
         refuted: Callable[[Check, str], None],
@@ -70,7 +69,7 @@ class Verifier:
         Args:
             client: the API.
             pace: how often it may be asked.
-            writes: our share of the WRITE category, for cancels.
+            cancel: asks the API to end a run, of a type and by its id, within the budget.
             run_of: the run that the document has already; every other one is a second.
             adopt: told of the run of a document that has none yet; False when it is to be told again.
             refuted: told of a run that shows another tag.
@@ -80,7 +79,7 @@ class Verifier:
         """
         self._client = client
         self._pace = pace
-        self._writes = writes
+        self._cancel = cancel
         self._run_of = run_of
         self._adopt = adopt
         self._refuted = refuted
@@ -201,15 +200,9 @@ class Verifier:
         in_time = self._clock.monotonic() - check.since < VERIFY_SECONDS
         if second.status not in row.cancellable:
             return in_time  # it has not begun yet, or is being cancelled
-        now = self._clock.monotonic()
-        wait = self._writes.wait(now)
-        self._writes.take(now)  # before the wait: who comes meanwhile must find the place taken
-        await asyncio.sleep(wait)
         try:
-            await self._client.cancel(second.run_type, second.id)
+            await self._cancel(second.run_type, second.id)
         except ApiError as error:
-            if isinstance(error, ApiThrottled):
-                self._writes.throttled(self._clock.monotonic(), error.retry_after)
             log.warning("cancel_refused", second_run_id=second.id, status=error.status, code=error.code)
             return in_time and isinstance(error, ApiThrottled | ApiUnavailable)
         log.warning("second_run_cancelled", second_run_id=second.id)

@@ -28,9 +28,6 @@ class FollowClient(Protocol):
     async def page(self, run_type: str, *, token: str | None = None, status: str | None = None) -> Page:
         """One page of a list, what changed last first."""
 
-    async def cancel(self, run_type: str, run_id: str) -> Run:
-        """Ask the API to end a run."""
-
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Followed(OpenRun):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from connector.adapters.metrics import Metrics
@@ -35,7 +35,7 @@ class Follower:
         *,
         client: FollowClient,
         budget: TokenBucket,
-        writes: TokenBucket,
+        cancel: Callable[[str, str], Awaitable[Run]],
         options: PollingOptions,
         on_timeout: Literal["wait", "emit", "cancel"],
         sweep_interval: float | None,
@@ -52,7 +52,7 @@ class Follower:
         Args:
             client: the API.
             budget: our share of the GET category.
-            writes: our share of the WRITE category, for cancels.
+            cancel: asks the API to end a run, of a type and by its id, within the budget.
             options: when a run wants to be asked about where lists do not tell.
             on_timeout: what happens when ``max_wait_ms`` is over.
             sweep_interval: seconds between looks at a list; None polls run by run.
@@ -85,7 +85,7 @@ class Follower:
             client=client,
             following=self._following,
             budget=budget,
-            writes=writes,
+            cancel=cancel,
             hold=self._hold,
             options=options,
             on_timeout=on_timeout,

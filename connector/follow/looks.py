@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Literal, Protocol
@@ -46,7 +45,7 @@ class Looks:
         client: FollowClient,
         following: Following[Followed],
         budget: TokenBucket,
-        writes: TokenBucket,
+        cancel: Callable[[str, str], Awaitable[Run]],
         hold: Hold,
         options: PollingOptions,
         on_timeout: Literal["wait", "emit", "cancel"],
@@ -61,7 +60,7 @@ class Looks:
             client: the API.
             following: decides.
             budget: our share of the GET category.
-            writes: our share of the WRITE category, for cancels.
+            cancel: asks the API to end a run, of a type and by its id, within the budget.
             hold: stops all requests.
             options: with ``max_wait_ms``.
             on_timeout: what happens when that is over.
@@ -73,7 +72,7 @@ class Looks:
         self._client = client
         self._following = following
         self._budget = budget
-        self._writes = writes
+        self._ask_to_end = cancel
         self._hold = hold
         self._options = options
         self._on_timeout = on_timeout
@@ -130,15 +129,9 @@ class Looks:
         """Ask the API to end the run; where it cannot or will not, the run is waited for."""
         if not RUN_TYPES[followed.run_type].cancellable:
             return
-        now = self._clock.monotonic()
-        wait = self._writes.wait(now)
-        self._writes.take(now)  # before the wait: who comes meanwhile must find the place taken
-        await asyncio.sleep(wait)
         try:
-            await self._client.cancel(followed.run_type, followed.run_id)
+            await self._ask_to_end(followed.run_type, followed.run_id)
         except ApiError as error:
-            if isinstance(error, ApiThrottled):
-                self._writes.throttled(self._clock.monotonic(), error.retry_after)
             about(followed.entry).warning("cancel_refused", status=error.status, code=error.code)
 
     async def _not_found(self, followed: Followed) -> None:

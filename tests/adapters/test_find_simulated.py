@@ -92,7 +92,7 @@ async def scene(*rules: Rule, settle: float = 60.0, lifetime: float = 600.0) -> 
         finder = Finder(
             client=client,
             budget=TokenBucket(100),
-            writes=TokenBucket(None),
+            cancel=client.cancel,
             settle=settle,
             found=found,
             absent=absent,

@@ -45,6 +45,7 @@ from connector.journal.journal import Journal
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
+from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schema
 from connector.signals import Signals
@@ -176,6 +177,7 @@ class SimWorker:
             metrics=_metrics,
         )
         budgets = Budgets()
+        paced = PacedClient(client, reads=budgets.reads, writes=budgets.writes, clock=clock, metrics=_metrics)
         self.starter = Starter(
             client=client,
             gate=gate,
@@ -191,7 +193,7 @@ class SimWorker:
         self.finder = Finder(
             client=client,
             budget=budgets.reads,
-            writes=budgets.writes,
+            cancel=paced.cancel,
             settle=SETTLE_SECONDS,
             found=self._found,
             absent=self._absent,
@@ -204,7 +206,7 @@ class SimWorker:
             journal=self._journal,
             facts=self.starter.facts,
             finder=self.finder,
-            client=client,
+            client=paced,
             dead_letter_of=emitter.dead_letter_of,
             tell=self._signals.send,
             bought=self._bought,
@@ -219,7 +221,7 @@ class SimWorker:
         self.follower = Follower(
             client=client,
             budget=budgets.reads,
-            writes=budgets.writes,
+            cancel=paced.cancel,
             options=PollingOptions(fast_poll_interval_ms=2_000),
             on_timeout="wait",
             sweep_interval=3.0,

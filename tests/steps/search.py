@@ -105,7 +105,7 @@ async def searching(rate: float | None = None, settle: float = SETTLE) -> AsyncI
     finder = Finder(
         client=api,
         budget=TokenBucket(rate),
-        writes=TokenBucket(None),
+        cancel=api.cancel,
         settle=settle,
         found=was_found,
         absent=was_absent,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from connector.core.entry import Entry, State
-from connector.core.errors import ApiUnavailable
+from connector.core.errors import ApiThrottled, ApiUnavailable
 from connector.core.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
@@ -102,6 +102,21 @@ async def test_adopt_follows_the_run_whose_own_tag_is_equal() -> None:
         await w.until(w.results)
         assert outcomes(w) == ["accepted", "done"]
         assert w.results()[0]["run_id"] == "run_9"
+
+
+@virtually
+async def test_adopt_waits_for_its_token_and_a_429_holds_up_all_reads() -> None:
+    async with quiet(Options(gets_per_second=0.1)) as w:
+        entry = await parked(w)
+        now = asyncio.get_running_loop().time
+        w.budgets.reads.take(now())
+        w.api.always_shows = (ApiThrottled("slow down", retry_after=50.0),)
+        asked = now()
+        w.pipeline.heard([command(entry, Action.ADOPT, "run_9")])
+        await w.until(lambda: len(replies(w)) == 2)
+        assert outcomes(w) == ["accepted", "refused"]
+        assert [round(at - asked) for at, _ in w.api.gets] == [10]
+        assert w.budgets.reads.wait(now()) > 45.0
 
 
 @virtually

@@ -34,6 +34,7 @@ from connector.emit import Emitter
 from connector.follow import Follower
 from connector.journal.journal import Journal
 from connector.journal.restore import JournalPlace
+from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schema
 from connector.start import Starter
@@ -73,6 +74,7 @@ class Options:
     most_bytes: int = 256_000_000
     reviews: bool = True
     starts_per_second: float | None = None
+    start_deadline: float = DEADLINE
     partitions: dict[str, int] = field(default_factory=dict)
     limit: int = 1_000_000
     journal_limit: int = 1_000_000
@@ -157,7 +159,7 @@ class World:
             gate=self.gate,
             guards=self.guards,
             budget=self.budgets.starts,
-            deadline=DEADLINE,
+            deadline=options.start_deadline,
             clock=time,
             random=lambda: 0.5,
             metrics=self.metrics,
@@ -169,12 +171,15 @@ class World:
             absent=lambda *absent: self.clarifier.absent(*absent),
         )
         self.signals = FakeSignals()
+        paced = PacedClient(
+            self.api, reads=self.budgets.reads, writes=self.budgets.writes, clock=time, metrics=self.metrics
+        )
         self.clarifier = Clarifier(
             holdings=self.holdings,
             journal=self.journal,
             facts=self.starter.facts,
             finder=self.finder,
-            client=self.api,
+            client=paced,
             dead_letter_of=emitter.dead_letter_of,
             tell=self.signals.send,
             bought=lambda *what, **more: self.pipeline.bought(*what, **more),
@@ -189,7 +194,7 @@ class World:
         self.follower = Follower(
             client=self.api,
             budget=self.budgets.reads,
-            writes=self.budgets.writes,
+            cancel=paced.cancel,
             options=options.polling,
             on_timeout=options.on_timeout,
             sweep_interval=options.sweep_interval,
