@@ -249,6 +249,7 @@ def assemble(around: Surroundings) -> Parts:
         client=client,
         budget=budgets.reads,
         cancel=paced.cancel,
+        start_deadline=config.start.deadline,
         options=config.follow.polling,
         on_timeout=config.follow.on_timeout,
         sweep_interval=config.follow.sweep_interval,

@@ -23,8 +23,8 @@ from connector.logs import logger
 
 COALESCE_SECONDS = 0.005
 """Wake-ups closer than this are one (measured: 26 instead of 41 microseconds for each due run)."""
-STARTED_BEFORE_MS = 20_000
-"""A run is known when its POST is answered, and may be older by as long as that takes."""
+CLOCKS_SECONDS = 5.0
+"""What the API's clock, as we know it, may be off by."""
 
 
 class Follower:
@@ -36,6 +36,7 @@ class Follower:
         client: FollowClient,
         budget: TokenBucket,
         cancel: Callable[[str, str], Awaitable[Run]],
+        start_deadline: float,
         options: PollingOptions,
         on_timeout: Literal["wait", "emit", "cancel"],
         sweep_interval: float | None,
@@ -53,6 +54,8 @@ class Follower:
             client: the API.
             budget: our share of the GET category.
             cancel: asks the API to end a run, of a type and by its id, within the budget.
+            start_deadline: seconds that a POST may take: a run is known when that is answered, and may be older by so
+                long.
             options: when a run wants to be asked about where lists do not tell.
             on_timeout: what happens when ``max_wait_ms`` is over.
             sweep_interval: seconds between looks at a list; None polls run by run.
@@ -66,6 +69,7 @@ class Follower:
         """
         self._client = client
         self._budget = budget
+        self._started_before_ms = (start_deadline + CLOCKS_SECONDS) * 1000
         self._ended = ended
         self._clock = clock
         self._metrics = metrics
@@ -119,7 +123,7 @@ class Follower:
         started_ms = entry.started_ms or 0
         age = max(0.0, (self._clock.wall_ms() - started_ms) / 1000) if restored or again else 0.0
         # One that was adopted may have been there for as long as its document.
-        began_ms = entry.accepted_ms if entry.adopted else started_ms - STARTED_BEFORE_MS
+        began_ms = entry.accepted_ms if entry.adopted else started_ms - self._started_before_ms
         followed = Followed(
             holding=holding,
             entry=entry,

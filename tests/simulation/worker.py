@@ -222,6 +222,7 @@ class SimWorker:
             client=client,
             budget=budgets.reads,
             cancel=paced.cancel,
+            start_deadline=DEADLINE_SECONDS,
             options=PollingOptions(fast_poll_interval_ms=2_000),
             on_timeout="wait",
             sweep_interval=3.0,

@@ -15,7 +15,7 @@ from connector.core.errors import ApiError, ApiForbidden, ApiRefused, ApiThrottl
 from connector.core.polling import PollingOptions
 from connector.core.signal import Doorbell
 from tests.factories.records import entry_of
-from tests.fakes.api import not_found
+from tests.fakes.api import Answer, not_found
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import P0, Options, World, world
 
@@ -45,6 +45,24 @@ async def test_each_end_is_seen_within_a_period_and_costs_one_get() -> None:
         w.follower.report()
         assert w.sample("sweep_state", run_type="extract", state="sweeping") == 1.0
         assert w.sample("sweep_state", run_type="extract", state="idle") == 0.0
+
+
+@virtually
+async def test_a_run_that_ended_long_before_its_start_was_answered_is_found_at_once() -> None:
+    async with world(replace(SWEEP, start_deadline=60.0)) as w:
+        w.api.script.append(Answer(after=50.0))
+        w.send(1)
+        await w.until(lambda: w.api.open_posts)
+        w.api.show_in_lists("run_1", "extract", None)
+        w.api.move("run_1", "PROCESSED")
+        for other in ("older", "newer"):
+            await asyncio.sleep(15.0)
+            w.api.show_in_lists(other, "extract", None)
+        w.api.page_size = 1  # a first look at what is new ends with the older one
+        w.api.show_in_lists = lambda *_run, **_more: None  # type: ignore[method-assign]  # it is there already
+        await w.until(lambda: w.open(State.STARTED))
+        await w.until(w.results, within=5.0)
+        assert w.results()[0]["observed_via"] == "sweep"
 
 
 @virtually

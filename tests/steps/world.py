@@ -195,6 +195,7 @@ class World:
             client=self.api,
             budget=self.budgets.reads,
             cancel=paced.cancel,
+            start_deadline=options.start_deadline,
             options=options.polling,
             on_timeout=options.on_timeout,
             sweep_interval=options.sweep_interval,
