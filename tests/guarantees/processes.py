@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,6 +21,7 @@ def write_config(
     *,
     session: float = SESSION_SECONDS,
     transaction: float = TRANSACTION_SECONDS,
+    **sections: Mapping[str, object],
 ) -> Path:
     """The scene's configuration as a file.
 
@@ -27,29 +30,29 @@ def write_config(
         folder: where the file goes.
         session: seconds.
         transaction: seconds until the coordinator ends an open transaction.
+        sections: settings that are to be others, by section.
     """
     path = folder / "connector.yaml"
-    path.write_text(
-        yaml.safe_dump(
-            {
-                "name": scene.name,
-                "kafka": {
-                    "bootstrap_servers": scene.kafka.bootstrap_servers,
-                    "session_timeout": f"{session:g}s",
-                    "transaction_timeout": f"{transaction:g}s",
-                    "properties": {"heartbeat.interval.ms": 500},
-                },
-                "extend": {
-                    "base_url": scene.simulator.base_url,
-                    "limits": {"get": 500, "write": 500, "run": 500, "files_per_minute": 100_000},
-                },
-                "start": {"deadline": "5s", "settle": "10s"},
-                "routes": {"documents": {"topic": scene.topic, "run": "parse"}},
-                "follow": {"sweep_interval": "100ms", "fast_poll_interval_ms": 100},
-                "output": {"prefix": scene.name},
-            },
-        ),
-    )
+    config: dict[str, Any] = {
+        "name": scene.name,
+        "kafka": {
+            "bootstrap_servers": scene.kafka.bootstrap_servers,
+            "session_timeout": f"{session:g}s",
+            "transaction_timeout": f"{transaction:g}s",
+            "properties": {"heartbeat.interval.ms": 500},
+        },
+        "extend": {
+            "base_url": scene.simulator.base_url,
+            "limits": {"get": 500, "write": 500, "run": 500, "files_per_minute": 100_000},
+        },
+        "start": {"deadline": "5s", "settle": "10s"},
+        "routes": {"documents": {"topic": scene.topic, "run": "parse"}},
+        "follow": {"sweep_interval": "100ms", "fast_poll_interval_ms": 100},
+        "output": {"prefix": scene.name},
+    }
+    for section, settings in sections.items():
+        config[section] |= settings
+    path.write_text(yaml.safe_dump(config))
     return path
 
 
@@ -61,7 +64,8 @@ def start(
     *,
     session: float = SESSION_SECONDS,
     transaction: float = TRANSACTION_SECONDS,
+    **sections: Mapping[str, object],
 ) -> Worker:
     """A worker of the scene in a process of its own; see ``write_config``."""
-    config = write_config(scene, fleet.folder, session=session, transaction=transaction)
+    config = write_config(scene, fleet.folder, session=session, transaction=transaction, **sections)
     return fleet.worker(name, config, env={"EXTEND_API_KEY": "sk_test"}, stop_at=stop_at)
