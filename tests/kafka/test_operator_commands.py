@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -66,7 +67,7 @@ def test_open_documents_are_listed_the_oldest_first(made: Project, journal: Jour
     table = made.run("inflight")
     head, row, _ = table.out.splitlines()
     assert head.split() == ["age", "state", "route", "document", "run", "reason", "tag", "dashboard"]
-    assert row.split()[:5] == ["1h", "30m", "parked", "documents", "d2"]
+    assert re.match(r"1h 3\dm parked documents d2 ", " ".join(row.split())), "a busy machine needs minutes"
     assert str(old.tag) in row
     assert "secret-content" not in ended.out + table.out
 
