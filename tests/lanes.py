@@ -1,10 +1,12 @@
-"""Two lanes for ``make test``: what needs a real broker, one after the other; beside it everything else.
+"""Two lanes for ``make test``, which has two processes: what needs real brokers, in two parts, then everything else.
 
-A test with real brokers waits most of its time, for elections, sessions and settle windows, and two at a time would
-share its time limits. A pure one keeps a core busy and does not care how slow it is. So one process runs all tests with
-brokers, and the other one the rest. The long chaos run comes last, when the other lane has come to its end.
+A test with real brokers waits most of its time, for elections, sessions and settle windows, and has time limits; a pure
+one keeps a core busy and does not care how slow it is. So at most two tests with brokers run at a time: one of those in
+which something breaks, and one of those in which there is much to do. Each lane starts a broker of its own. Who comes
+to the end of a lane goes on with the pure tests, so that both processes end together. The long chaos run comes after
+all others, and has the machine for itself.
 
-The lane is read off the folder: pytest-xdist's own groups do nothing with pytest 9.2, which has closed the attribute
+The lane is read off the file: pytest-xdist's own groups do nothing with pytest 9.2, which has closed the attribute
 that they are written to.
 """
 
@@ -14,15 +16,20 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_WITH_BROKERS = ("tests/acceptance/", "tests/chaos/", "tests/guarantees/", "tests/kafka/")
-_LAST = "test_chaos.py"
+_LAST = "tests/chaos/test_chaos.py"
+_TRAFFIC = ("tests/acceptance/", "tests/kafka/", "tests/guarantees/test_webhook_storm.py")
+_FAULTS = ("tests/chaos/", "tests/guarantees/")
 
 
 class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
-    """Whatever has the same scope runs in the same process."""
+    """What has the same scope runs in the same process; scopes begin in the order of their size."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "brokers" if nodeid.startswith(_WITH_BROKERS) else nodeid
+        if nodeid.startswith(_LAST):
+            return nodeid
+        if nodeid.startswith(_TRAFFIC):
+            return "traffic"
+        return "faults" if nodeid.startswith(_FAULTS) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
@@ -32,4 +39,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long chaos run to the end."""
-    items.sort(key=lambda item: item.path.name == _LAST)
+    items.sort(key=lambda item: item.nodeid.startswith(_LAST))

@@ -21,8 +21,6 @@ from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 from tests.summary import Say
 
-pytestmark = pytest.mark.benchmark
-
 RUNS = 5_000
 LIMIT = 100
 """GETs per second: ten times those of the plan ``payg``."""
