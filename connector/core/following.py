@@ -139,7 +139,7 @@ class Following(Generic[RunT]):
             restored: others may have followed it before: it may have ended long ago. Thousands of them are not looked
                 at in the same instant.
         """
-        run.followed = run.seen = now
+        run.followed = run.seen = run.looked = now
         sweep = self._sweep_of(run)
         if sweep.add(run, api_ms, restored=restored):
             self._announce(run, now, "sweep")
@@ -274,7 +274,7 @@ class Following(Generic[RunT]):
         """A look showed that the run is still open."""
         if not self.is_followed(run):
             return
-        run.seen, run.open_ms = now, run.asked_ms
+        run.seen, run.looked, run.open_ms = now, now, run.asked_ms
         if run.via == "sweep":
             run.alarms += 1
         if run.rung or (run.via == "sweep" and run.alarms <= MOST_FALSE_ALARMS):
@@ -327,7 +327,8 @@ class Following(Generic[RunT]):
             return
         run.stage = Stage.RESTING
         backstop = REVIEW_BACKSTOP_SECONDS if run.in_review else BACKSTOP_SECONDS
-        self._timed.put(run, min(now + backstop * (1 + self._random()), self._limit(run)))
+        # From the last look and not from now: a list that is in and out of trouble must not put it off for ever.
+        self._timed.put(run, min(run.looked + backstop * (1 + self._random()), self._limit(run)))
 
     def _limit(self, run: RunT) -> float:
         """When somebody wants to hear that the run takes too long."""

@@ -44,6 +44,7 @@ class OpenRun:
         via: what made it due at the last look.
         followed: when it came to us, on the monotonic clock.
         seen: when a row or a look last showed it; at first when it came to us.
+        looked: when the last look came to an answer; at first when it came to us.
         asked_ms: when the last look was sent, on the API's clock.
         open_ms: it was open then, on the API's clock, whatever rows say.
         sighted: a row showed it since it came to us.
@@ -67,6 +68,7 @@ class OpenRun:
     via: Via = "poll"
     followed: float = 0.0
     seen: float = 0.0
+    looked: float = 0.0
     asked_ms: float = -inf
     open_ms: float = -inf
     sighted: bool = False

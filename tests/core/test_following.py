@@ -145,6 +145,20 @@ def test_a_run_is_looked_at_itself_now_and_then_whatever_the_list_says() -> None
     assert all(BACKSTOP_SECONDS <= gap <= 2 * BACKSTOP_SECONDS + 2.0 for gap in gaps)
 
 
+@pytest.mark.parametrize("seed", [3, 4, 13, 18])
+def test_a_list_that_comes_and_goes_does_not_put_the_backstop_off(seed: int) -> None:
+    world = World(
+        manners=Manners(lag=600.0, empty=True, frozen=START + 60.0), rate=None, options=NO_FAST_PHASE, seed=seed
+    )
+    world.start(45.0, at=START - 1.0, run_type="edit", restored_at=START)
+    for _ in range(2):
+        world.start(400.0, run_type="workflow")
+    bad = Manners(lag=10.0, hidden=0.3, updated="wild", page=1000, odd=0.3, lies=1.0, failing=0.1, frozen=START + 60.0)
+    world.later(START + 400.0, lambda: setattr(world, "manners", bad))
+    world.run(10_000.0, lambda: len(world.found) == 3)
+    assert max(delays(world)) < 2 * BACKSTOP_SECONDS + 120.0
+
+
 def test_a_run_that_lasts_too_long_is_looked_at_when_that_is_so() -> None:
     world = World(options=PollingOptions(max_wait_ms=60_000))
     world.start(600.0)
