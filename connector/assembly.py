@@ -28,6 +28,7 @@ from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
 from connector.core.breaker import StartGate
+from connector.core.doorbells import Doorbells
 from connector.core.errors import TopicError
 from connector.core.framing import Codec
 from connector.core.journal_record import JournalCodec
@@ -254,6 +255,7 @@ def assemble(around: Surroundings) -> Parts:
         on_timeout=config.follow.on_timeout,
         sweep_interval=config.follow.sweep_interval,
         review_interval=config.follow.review_interval,
+        doorbells=Doorbells(config.routes, config.follow.safety_interval if config.follow.mode == "webhook" else None),
         at_once=READS_AT_ONCE,
         ended=lambda *what: pipeline.ended(*what),
         strangers=finder.saw,

@@ -31,6 +31,7 @@ from prometheus_client.exposition import choose_encoder
 
 import connector
 from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.core.doorbells import Bell
 from connector.core.list_health import Trouble
 from connector.core.positions import Cause
 from connector.core.reasons import Reason
@@ -340,15 +341,29 @@ class Metrics:
         )
         self.sweep_state = define.gauges(
             "sweep_state",
-            "1 for how the runs of a type are followed, else 0: `sweeping` asks one list, `idle` has nothing open, any "
-            "other state is the reason why runs are polled one by one.",
+            "1 for how the runs of a type are followed, else 0: `sweeping` asks one list, `stretched` asks it seldom "
+            "because webhooks announce what ends, `idle` has nothing open, any other state is the reason why runs are "
+            "polled one by one.",
             run_type=OneOf(*RUN_TYPES, "other"),
-            state=OneOf("idle", "sweeping", *Trouble, "other"),
+            state=OneOf("idle", "sweeping", "stretched", *Trouble, "other"),
         )
         self.list_lag_seconds = define.gauges(
             "list_lag_seconds",
             "How late the list of a type showed a change in the last minute, at least; above 15 s runs are polled.",
             run_type=OneOf(*RUN_TYPES, "other"),
+        )
+        self.webhooks_state = define.gauges(
+            "webhooks_state",
+            "1 for what a route's webhooks are, else 0; only with follow.mode: webhook. `ringing`: they announce what "
+            "ends, and polling is stretched; `silent`: runs end and they do not, see to them; `unproven`: too little "
+            "has ended.",
+            route=Configured(),
+            state=OneOf(*Bell, "other"),
+        )
+        self.webhooks_announced_share = define.gauges(
+            "webhooks_announced_share",
+            "Of the last 20 runs of a route that ended, the share that webhooks announced; NaN before the first.",
+            route=Configured(),
         )
         self.loop_lag_seconds = define.histogram(
             "loop_lag_seconds",

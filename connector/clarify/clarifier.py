@@ -23,6 +23,8 @@ from connector.logs import about
 
 UNCLEAR = (State.INTENT, State.PARKED)
 """States in which nobody knows yet whether a run exists."""
+MOST_EARLY = 1_000
+"""Doorbells that may wait for the answer to their own start; there are at most ``start.max_open`` of these."""
 
 
 class Finds(Scans, Protocol):
@@ -110,6 +112,7 @@ class Clarifier:
         self._metrics = metrics
         self._deciding: set[DocumentKey] = set()
         self._meanwhile: dict[DocumentKey, Fact] = {}
+        self._early: dict[DocumentKey, str] = {}
         self._commands = Commands(
             holdings=holdings,
             journal=journal,
@@ -128,13 +131,16 @@ class Clarifier:
         """Find out about this start. Also for what was parked: its run may still turn up."""
         if not self._use_late_answer(entry):
             self._finder.look_for(holding, entry)
+            self._hear_early(holding, entry)
 
     def forget(self, holding: Holding) -> None:
         """The assignment is over."""
         self._commands.forget(holding)
+        self._early = {key: run_id for key, run_id in self._early.items() if key[0] is not holding}
 
     def started(self, holding: Holding, entry: Entry) -> None:
         """A document has its run. If it was started more than once, another one may turn up."""
+        self._hear_early(holding, entry)
         if entry.repeats:
             self._finder.watch(holding, entry)
 
@@ -223,10 +229,23 @@ class Clarifier:
             return True  # it is followed
         holding = self._holdings.of(tag.partition)
         entry = holding.get(str(tag)) if holding is not None else None
-        if holding is None or entry is None or self.unclear_now(tag, entry.nonce) is None:
+        if holding is None or entry is None or entry.state not in UNCLEAR:
             return False
-        self._finder.hint(holding, entry, run_id)
+        key = (holding, str(tag))
+        if key in self._deciding or self.unclear_now(tag, entry.nonce) is None:
+            # Its run was faster than the answer to its own start: it is known in a moment, one way or another.
+            self._early[key] = run_id
+            while len(self._early) > MOST_EARLY:
+                del self._early[next(iter(self._early))]
+        else:
+            self._finder.hint(holding, entry, run_id)
         return True
+
+    def _hear_early(self, holding: Holding, entry: Entry) -> None:
+        """A doorbell that came too early is heard now."""
+        run_id = self._early.pop((holding, str(entry.tag)), None)
+        if run_id is not None:
+            self._heard_doorbell(entry.tag, run_id)
 
     # ---- decisions -------------------------------------------------------------------------------------------
 
@@ -268,6 +287,7 @@ class Clarifier:
         finally:
             self._deciding.discard(key)
             fact = self._meanwhile.pop(key, None)
+            self._hear_early(key[0], entry)
             self._wake()
         if not self._use_late_answer(entry) and fact is not None:
             self._heard_fact(fact)

@@ -82,6 +82,8 @@ def warnings_of(config: Config) -> Iterator[Finding]:
         )
     if follow.max_delay_ms < follow.initial_delay_ms:
         yield Finding(("follow", "max_delay_ms"), "is below initial_delay_ms, so the wait never grows")
+    if follow.mode == "poll" and "safety_interval" in follow.model_fields_set:
+        yield Finding(("follow", "safety_interval"), "is not used: it goes with follow.mode webhook")
     yield from _unused_routes(config)
 
 
@@ -120,6 +122,13 @@ def _times(config: Config) -> Iterator[Finding]:
             ("follow", "on_timeout"),
             f"is {follow.on_timeout}, and without follow.max_wait_ms no run ever times out; set follow.max_wait_ms",
             (("follow", "max_wait_ms"),),
+        )
+    if follow.mode == "webhook" and follow.safety_interval < (follow.sweep_interval or 0.0):
+        yield Finding(
+            ("follow", "safety_interval"),
+            "is below follow.sweep_interval, so that webhooks would make lists be read more often; set it to "
+            f"{Duration().show(follow.sweep_interval or 0.0)} or more",
+            (("follow", "sweep_interval"), ("follow", "mode")),
         )
     if 0 < config.admin.port == config.webhook.port:
         yield Finding(

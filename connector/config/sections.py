@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import Field, Strict
 
 from connector.config.quantities import Duration, Instant, Size
 from connector.config.secret import Secret
@@ -58,17 +58,11 @@ class Start(Section):
     """Starts at one time per worker; a hard kill leaves at most so many unclear ones."""
 
 
-def _mode(value: object) -> object:
-    if value == "webhook":
-        raise ValueError("webhook comes with a later version; set poll")
-    return value
-
-
 class Follow(Section):
     """Following runs to their end."""
 
-    mode: Annotated[Literal["poll"], BeforeValidator(_mode)] = "poll"
-    """`poll`: ask the API. `webhook` is reserved for a later version."""
+    mode: Literal["poll", "webhook"] = "poll"
+    """`poll`: ask the API at full pace. `webhook`: the same only as a safety net, while webhooks announce what ends."""
 
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
     """When `max_wait_ms` is over: `wait` on and alert, `emit` to `<prefix>.timed-out`, or `cancel` the run."""
@@ -78,6 +72,10 @@ class Follow(Section):
 
     sweep_interval: Annotated[float, Duration(least=0.1, most=60)] | None = 1.0
     """How often a list is asked which runs have finished; under a small budget less often. `null`: poll run by run."""
+
+    safety_interval: Annotated[float, Duration(least=1, most=300)] = 30.0
+    """With `mode: webhook`: how often a list is asked, or a run polled, while webhooks announce what ends. So late a
+    result is whose webhook was lost."""
 
     review_interval: Annotated[float, Duration(least=1, most=86_400)] = 300.0
     """How often to look for decided reviews while no other run of their type is open; else they show at once."""

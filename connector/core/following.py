@@ -17,17 +17,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
 from math import inf
 from typing import Generic, TypeVar
 
+from connector.core.doorbells import Bell, Doorbells, Turn
+from connector.core.follow_step import ListState, Look, ReadPage, Step
 from connector.core.list_health import Trouble
-from connector.core.list_pass import ListPass, Purpose
+from connector.core.list_pass import Purpose
 from connector.core.open_run import OpenRun, Stage, Via
 from connector.core.polling import PollingOptions, delay_ms
 from connector.core.run import Row
-from connector.core.run_types import NEEDS_REVIEW
+from connector.core.run_types import NEEDS_REVIEW, has_event
 from connector.core.schedule import Schedule
 from connector.core.sweep import Lane, Sweep
 
@@ -41,56 +42,15 @@ FALSE_ALARM_SECONDS = 1.0
 MOST_FALSE_ALARMS = 6
 DISTRUSTED_SECONDS = 60.0
 """How often rows can make a run due whose announcements were false so often."""
+MOST_WAIT_AFTER_RINGS = 8.0
+"""The same after doorbells that the look did not confirm, at most. Rows stay believed: they are not from strangers."""
 YIELDING_SECONDS = 1.0
 """A pass over what lies back lets regular passes go first, unless it has waited for so much longer."""
 MOVED_AT_ONCE = 200
+MOST_TURNS = 100
+"""They are told once a second."""
 
 RunT = TypeVar("RunT", bound=OpenRun)
-
-
-@dataclass(frozen=True, slots=True)
-class Look(Generic[RunT]):
-    """GET this run."""
-
-    run: RunT
-    via: Via
-
-
-@dataclass(frozen=True, slots=True)
-class ReadPage:
-    """GET this page of a list, by ``updatedAt``, the newest first, where the type can sort.
-
-    Attributes:
-        run_type: name of the run type.
-        token: of the page; None for the first.
-        status: only runs of this status, or None for all.
-        lane: whose page it is; for ``Following`` alone.
-        reading: likewise.
-    """
-
-    run_type: str
-    token: str | None
-    status: str | None
-    lane: Lane
-    reading: ListPass
-
-
-Step = Look[RunT] | ReadPage
-
-
-@dataclass(frozen=True, slots=True)
-class ListState:
-    """How a type's runs are followed.
-
-    Attributes:
-        open: how many are open.
-        trouble: why they are polled one by one; None while the list tells.
-        lag: seconds by which the list was seen to lag lately, at least.
-    """
-
-    open: int
-    trouble: Trouble | None
-    lag: float
 
 
 class Following(Generic[RunT]):
@@ -104,6 +64,7 @@ class Following(Generic[RunT]):
         review_interval: float,
         get_interval: Callable[[], float],
         random: Callable[[], float],
+        doorbells: Doorbells | None = None,
     ) -> None:
         """Nothing is open yet.
 
@@ -114,12 +75,15 @@ class Following(Generic[RunT]):
                 between looks at such a run when lists do not tell.
             get_interval: seconds between two tokens of the GET budget, now; 0 without a limit.
             random: a number in [0, 1).
+            doorbells: what is known of webhooks; by default that nobody counts on any.
         """
         self._options = options
         self._sweep_interval = sweep_interval
         self._review_interval = review_interval
         self._get_interval = get_interval
         self._random = random
+        self._doorbells = Doorbells() if doorbells is None else doorbells
+        self._turns: deque[Turn] = deque(maxlen=MOST_TURNS)
         places = count(1)
         self._announced: Schedule[RunT] = Schedule(places)
         self._timed: Schedule[RunT] = Schedule(places)
@@ -140,6 +104,7 @@ class Following(Generic[RunT]):
                 at in the same instant.
         """
         run.followed = run.seen = run.looked = now
+        run.late |= restored
         sweep = self._sweep_of(run)
         if sweep.add(run, api_ms, restored=restored):
             self._announce(run, now, "sweep")
@@ -151,16 +116,20 @@ class Following(Generic[RunT]):
     def forget(self, run: RunT) -> None:
         """A run is not followed any more."""
         self._timed.remove(run)
-        self._sweep_of(run).remove(run)
+        self._sweep_of(run).runs.remove(run)
 
     def is_followed(self, run: RunT) -> bool:
         """Whether it was not forgotten."""
-        return self._sweep_of(run).has(run)
+        return self._sweep_of(run).runs.has(run)
 
     def ring(self, run_id: str, now: float) -> bool:
         """A webhook says that something about a run changed; whether it is followed. It costs one look, and no more."""
+        of_the_last_end = self._doorbells.rang(run_id, now)
+        self._heed()
         for sweep in self._sweeps.values():
-            if (run := sweep.runs.get(run_id)) is not None:
+            if (run := sweep.runs.by_id.get(run_id)) is not None:
+                if not of_the_last_end:
+                    run.rang = now
                 self._announce(run, now, "webhook")
                 return True
         return False
@@ -178,12 +147,14 @@ class Following(Generic[RunT]):
             return 0.0
         pages = (max(due, self._list_at) for sweep in self._sweeps.values() for due, _ in sweep.lanes())
         page = min(pages, default=None)
-        dues = (page, self._announced.next_due(), self._timed.next_due())
-        nearest = min((due for due in dues if due is not None), default=None)
-        return None if nearest is None else max(0.0, nearest - now)
+        dues = (page, self._announced.next_due(), self._timed.next_due(), self._doorbells.next_due())
+        nearest = min(due for due in dues if due is not None)
+        return None if nearest == inf else max(0.0, nearest - now)
 
     def next(self, now: float, api_ms: float) -> Step[RunT] | None:
         """The request that is next; costs a token. None when nothing is due after all."""
+        self._doorbells.settle(now)
+        self._heed()
         self._move_some(now)
         if (run := self._announced.pop_due(now)) is not None:
             return self._look(run, run.announced_via, api_ms)
@@ -262,10 +233,10 @@ class Following(Generic[RunT]):
             self._to_poll.extend(sweep.give_up())
 
     def _move_some(self, now: float) -> None:
-        """From resting to polling, not all in one step: there may be 50,000."""
+        """To the polls, from resting or from longer waits, not all in one step: there may be 50,000."""
         for _ in range(min(MOVED_AT_ONCE, len(self._to_poll))):
             run = self._to_poll.popleft()
-            if run.stage is Stage.RESTING and self.is_followed(run):
+            if run.stage in (Stage.RESTING, Stage.POLLED) and self.is_followed(run):
                 self._poll(run, now, self._random())
 
     # ---- what came of it: looks ------------------------------------------------------------------------------
@@ -275,8 +246,8 @@ class Following(Generic[RunT]):
         if not self.is_followed(run):
             return
         run.seen, run.looked, run.open_ms = now, now, run.asked_ms
-        if run.via == "sweep":
-            run.alarms += 1
+        run.alarms += run.via == "sweep"
+        run.false_rings += run.via == "webhook"
         if run.rung or (run.via == "sweep" and run.alarms <= MOST_FALSE_ALARMS):
             run.stage = Stage.RESTING
             self._announce(run, now, run.announced_via)
@@ -293,18 +264,34 @@ class Following(Generic[RunT]):
         else:
             self._put(run, due)
 
-    def ended(self, run: RunT, ended_ms: int | None, now: float) -> None:
+    def ended(self, run: RunT, ended_ms: int | None, now: float, api_ms: float, status: str | None = None) -> None:
         """A look showed the end.
 
         Args:
             run: the run; it is forgotten.
             ended_ms: when it ended, on the API's clock, if that is known.
             now: the time.
+            api_ms: now, on the API's clock.
+            status: what it came to; None when it is we who end it.
         """
         sweep = self._sweep_of(run)
-        if sweep.has(run):
-            sweep.expect(run, ended_ms, now)
-            self.forget(run)
+        if not sweep.runs.has(run):
+            return
+        sweep.expect(run, ended_ms, now)
+        self.forget(run)
+        ended_at = now if ended_ms is None else min(now, now - (api_ms - ended_ms) / 1000)
+        owned = not run.late or ended_at >= run.followed
+        if owned and status is not None and has_event(run.run_type, status):
+            self._doorbells.ended(run.route, run.run_id, ended_at=ended_at, rang_at=run.rang, now=now)
+            self._heed()
+
+    def _heed(self) -> None:
+        """Runs that were polled seldom, because doorbells told, go back to their own times when they do not tell."""
+        for turn in self._doorbells.turns():
+            self._turns.append(turn)
+            if turn.bell is not Bell.RINGING:
+                runs = (run for sweep in self._sweeps.values() for run in sweep.runs.by_id.values())
+                self._to_poll.extend(run for run in runs if run.route == turn.route and run.stage is Stage.POLLED)
 
     def _announce(self, run: RunT, now: float, via: Via) -> None:
         if run.stage is not Stage.ANNOUNCED:
@@ -318,7 +305,7 @@ class Following(Generic[RunT]):
                 self._put(run, now + DISTRUSTED_SECONDS)
         else:
             run.stage = Stage.ANNOUNCED
-            self._announced.put(run, now + (FALSE_ALARM_SECONDS * 2 ** (run.alarms - 1) if run.alarms else 0.0))
+            self._announced.put(run, now + _wait_after_false(run, via))
 
     def _rest(self, run: RunT, now: float) -> None:
         """Until a row announces the run, its backstop, or the end of ``max_wait_ms``; or its next poll."""
@@ -342,7 +329,9 @@ class Following(Generic[RunT]):
     def _poll(self, run: RunT, now: float, part: float = 1.0) -> None:
         """Look at the run again by the clock, after a part of the time that it wants to wait."""
         run.stage = Stage.POLLED
-        self._timed.put(run, now + self.wish(run, now) * part)
+        wish = self.wish(run, now)
+        rest = self._doorbells.rest(run.route) * (1 + 0.25 * self._random())
+        self._timed.put(run, min(now + max(wish, rest) * part, max(now + wish, self._limit(run))))
 
     def wish(self, run: RunT, now: float) -> float:
         """Seconds until the run wants to be looked at again by the clock."""
@@ -356,9 +345,15 @@ class Following(Generic[RunT]):
     def states(self, now: float) -> dict[str, ListState]:
         """How the runs of each type are followed; types that were never in use are missing."""
         return {
-            run_type: ListState(len(sweep.runs), sweep.health.trouble, sweep.health.lag(now))
+            run_type: ListState(len(sweep.runs.by_id), sweep.health.trouble, sweep.health.lag(now), sweep.is_stretched)
             for run_type, sweep in self._sweeps.items()
         }
+
+    def turns(self) -> list[Turn]:
+        """Which doorbells are relied on since this was asked last, or are not any more."""
+        turns = list(self._turns)
+        self._turns.clear()
+        return turns
 
     def due_count(self, now: float) -> int:
         """How many runs are due and wait for tokens."""
@@ -372,8 +367,16 @@ class Following(Generic[RunT]):
     def _sweep_of(self, run: RunT) -> Sweep[RunT]:
         sweep = self._sweeps.get(run.run_type)
         if sweep is None:
-            sweep = self._sweeps[run.run_type] = Sweep(run.run_type, self._sweep_interval, self._review_interval)
+            sweep = Sweep(run.run_type, self._doorbells, self._sweep_interval, self._review_interval)
+            self._sweeps[run.run_type] = sweep
         return sweep
+
+
+def _wait_after_false(run: OpenRun, via: Via) -> float:
+    """Seconds until an announced run is looked at, after announcements of its kind that its look did not confirm."""
+    false = run.alarms if via == "sweep" else run.false_rings
+    wait = FALSE_ALARM_SECONDS * 2.0 ** (false - 1) if false else 0.0
+    return wait if via == "sweep" else min(wait, MOST_WAIT_AFTER_RINGS)
 
 
 def _yields(lane: Lane) -> float:

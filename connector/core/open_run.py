@@ -36,6 +36,7 @@ class OpenRun:
     Attributes:
         run_id: the API's id.
         run_type: name of the run type.
+        route: name of its route, whose doorbells announce it.
         began_ms: a time on the API's clock before which it cannot have changed.
         since: when following it began, on the monotonic clock; the polling schedule counts from there.
         in_review: its NEEDS_REVIEW is out, and only a person's decision counts.
@@ -53,6 +54,9 @@ class OpenRun:
         alarms: announcements that the API's own GET did not confirm.
         announced_via: what announced it last.
         rung: it was announced while a look was under way.
+        rang: when a doorbell for it came last.
+        false_rings: doorbells that the API's own GET did not confirm.
+        late: it came to us long after its start, so that an end before that was nobody's to hear.
         polled: the list does not show it, so it is looked at by its time.
         failures: looks in a row that failed.
         overdue: ``max_wait_ms`` is over and was reported.
@@ -63,6 +67,7 @@ class OpenRun:
     began_ms: float
     since: float
     in_review: bool = False
+    route: str = ""
     place: int = 0
     stage: Stage = Stage.TIMED
     via: Via = "poll"
@@ -77,6 +82,9 @@ class OpenRun:
     alarms: int = 0
     announced_via: Via = "sweep"
     rung: bool = False
+    rang: float = -inf
+    false_rings: int = 0
+    late: bool = False
     polled: bool = False
     failures: int = 0
     overdue: bool = False

@@ -184,6 +184,12 @@ def ends_review(status: str) -> bool:
     return status in REVIEWED
 
 
+def has_event(run_type: str, status: str) -> bool:
+    """Whether a webhook tells that a run of a type came to a status. Runs of processors are cancelled in silence."""
+    words = ("processed", "completed") if status == "PROCESSED" else (status.lower(),)
+    return any(event.rpartition(".")[2] in words for event in RUN_TYPES[run_type].events)
+
+
 def topic_of(prefix: str, status: str) -> str:
     """``<prefix>.<status>`` in lower case with hyphens where a status has its own topic, else ``<prefix>.other``."""
     known = status if status in (*STATUSES, TIMED_OUT) else "OTHER"

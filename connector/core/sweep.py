@@ -11,16 +11,17 @@ own new runs do not show, which is measured and ends in polling. Runs that are t
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
 
+from connector.core.doorbells import Doorbells
+from connector.core.list_debts import ListDebts
 from connector.core.list_health import TRIAL_SECONDS, ListHealth, Trouble
 from connector.core.list_pass import ListPass, Progress, Purpose
 from connector.core.open_run import OpenRun
+from connector.core.open_runs import OpenRuns
 from connector.core.run import Row
 from connector.core.run_types import RUN_TYPES, is_terminal
 
@@ -34,12 +35,9 @@ MOST_PAGES = 50
 MOST_UNSORTED_PAGES = 10
 FEWEST_CATCH_UP_PAGES = 5
 REVIEW_PASS_SECONDS = 3600.0
-SHOWN_SECONDS = 30.0
-"""By then the list has to show a run that is new, or that a look found ended."""
-MOST_EXPECTED = 1_000
-"""More than two are not needed to find a list wanting; one that fails for days must not gather what it owes."""
-STRANGERS = 2_000
-"""Runs that ended before we knew that they are ours; so many are remembered."""
+STRANGERS = 10_000
+"""Runs that ended before we knew that they are ours; so many are remembered: more than one pass shows that is read as a
+safety net only."""
 
 RunT = TypeVar("RunT", bound=OpenRun)
 
@@ -64,18 +62,20 @@ class Lane:
 class Sweep(Generic[RunT]):
     """The list of one run type, and our open runs of that type."""
 
-    def __init__(self, run_type: str, interval: float | None, review_interval: float) -> None:
+    def __init__(self, run_type: str, doorbells: Doorbells, interval: float | None, review_interval: float) -> None:
         """Nothing is open yet.
 
         Args:
             run_type: name of the run type.
+            doorbells: say how long the list may rest.
             interval: seconds between passes; None never reads the list.
             review_interval: seconds between looks at what is under review, while nothing else is open.
         """
         self.run_type = run_type
         self.health = ListHealth(Trouble.OFF if interval is None else None)
-        self.runs: dict[str, RunT] = {}
-        self.in_review = 0
+        self.runs: OpenRuns[RunT] = OpenRuns(aged=not RUN_TYPES[run_type].sortable)
+        self._doorbells = doorbells
+        self._read_from = -inf  # when the last complete pass began, or the first run was there after a time without any
         self._interval = interval or inf
         self._review_interval = review_interval
         self._sorted = RUN_TYPES[run_type].sortable
@@ -89,9 +89,7 @@ class Sweep(Generic[RunT]):
         self._strangers: dict[str, tuple[str, float]] = {}
         self._uncovered: list[RunT] = []
         self._catching_up: list[RunT] = []
-        self._unseen: deque[RunT] = deque(maxlen=MOST_EXPECTED)
-        self._expected: dict[str, float] = {}
-        self._oldest: list[tuple[float, str]] = []
+        self._debts: ListDebts[RunT] = ListDebts()
 
     # ---- our runs --------------------------------------------------------------------------------------------
 
@@ -106,17 +104,11 @@ class Sweep(Generic[RunT]):
         Returns:
             Whether rows that were seen before it was known to be ours say that it ended.
         """
-        if (known := self.runs.get(run.run_id)) is not None:
-            self.remove(known)
-        if not run.in_review and not self._waiting:
-            self._begin_anew(api_ms)
-        self.runs[run.run_id] = run
-        self.in_review += run.in_review
-        if not self._sorted:
-            if len(self._oldest) > 2 * len(self.runs) + MOST_EXPECTED:
-                self._oldest = [place for place in self._oldest if self._is_oldest(place)]
-                heapq.heapify(self._oldest)
-            heapq.heappush(self._oldest, (run.began_ms, run.run_id))
+        if (known := self.runs.by_id.get(run.run_id)) is not None:
+            self.runs.remove(known)
+        if not run.in_review and not self.runs.waiting:
+            self._begin_anew(run.followed, api_ms)
+        self.runs.add(run)
         if run.polled:
             return False
         status, _ = self._strangers.pop(run.run_id, (None, 0.0))
@@ -128,18 +120,8 @@ class Sweep(Generic[RunT]):
         if self._sorted and self.health.good and run.began_ms < max(self._horizon_ms, self._remembered_ms):
             self._uncovered.append(run)
         elif not restored:
-            self._unseen.append(run)
+            self._debts.owe_run(run)
         return False
-
-    def remove(self, run: RunT) -> None:
-        """A run is not followed any more."""
-        if self.has(run):
-            del self.runs[run.run_id]
-            self.in_review -= run.in_review
-
-    def has(self, run: RunT) -> bool:
-        """Whether a run is followed."""
-        return self.runs.get(run.run_id) is run
 
     def tells_of(self, run: RunT) -> bool:
         """Whether rows would have told, or will, if the run ended."""
@@ -149,19 +131,14 @@ class Sweep(Generic[RunT]):
         """A look found the end of a run of which no row told: the list has to show it soon."""
         covered = ended_ms is not None and ended_ms >= self._horizon_ms
         told = run.announced is not None or run.polled
-        if covered and not told and len(self._expected) < MOST_EXPECTED and self.health.trouble is not Trouble.OFF:
-            self._expected[run.run_id] = now + SHOWN_SECONDS
+        if covered and not told and self.health.trouble is not Trouble.OFF:
+            self._debts.owe_end(run, now)
 
-    @property
-    def _waiting(self) -> int:
-        """Runs for which the list is read; those under review have passes of their own."""
-        return len(self.runs) - self.in_review
-
-    def _begin_anew(self, api_ms: float) -> None:
+    def _begin_anew(self, now: float, api_ms: float) -> None:
         """Nothing was open: what the list showed meanwhile is nobody's business."""
         self._look_from(api_ms)
-        self._unseen.clear()
-        self._expected.clear()
+        self._read_from = now
+        self._debts.forgive()
         self._lanes[Purpose.REGULAR] = Lane(Purpose.REGULAR)
         self._lanes[Purpose.CATCH_UP] = Lane(Purpose.CATCH_UP)
 
@@ -181,18 +158,30 @@ class Sweep(Generic[RunT]):
                 yield due, lane
 
     def _due(self, lane: Lane) -> float | None:
-        if lane.busy or not self.runs or self.health.trouble is Trouble.OFF:
+        if lane.busy or not self.runs.by_id or self.health.trouble is Trouble.OFF:
             return None
         match lane.purpose:
             case Purpose.REGULAR:
-                return lane.due if self._waiting or not self.health.good else None
+                if not self.runs.waiting and self.health.good:
+                    return None
+                return lane.due if lane.reading is not None else max(lane.due, self._rests_until)
             case Purpose.CATCH_UP:
                 return lane.due if self.health.good and (self._uncovered or self._catching_up) else None
             case Purpose.REVIEWS:
-                if not self.in_review or not self.health.good:
+                if not self.runs.in_review or not self.health.good:
                     return None
-                period = REVIEW_PASS_SECONDS if self._waiting else self._review_interval
+                period = REVIEW_PASS_SECONDS if self.runs.waiting else self._review_interval
                 return lane.due if lane.reading is not None else max(lane.due, self._reviewed_at + period)
+
+    @property
+    def is_stretched(self) -> bool:
+        """Whether the list is read as a safety net only."""
+        return bool(self.runs.waiting) and self._rests_until > -inf
+
+    @property
+    def _rests_until(self) -> float:
+        """Until when doorbells make the next pass unnecessary; one that cannot be relied on is tried all the same."""
+        return self._doorbells.rest_until(self.runs.waiting, self._read_from) if self.health.good else -inf
 
     def begin(self, lane: Lane, now: float, api_ms: float) -> ListPass:
         """The next page of a lane is read now."""
@@ -210,30 +199,22 @@ class Sweep(Generic[RunT]):
         if purpose is Purpose.REVIEWS:
             return ListPass(purpose, now, api_ms, -inf, MOST_PAGES, self._sorted)
         if purpose is Purpose.CATCH_UP:
-            self._catching_up, self._uncovered = [run for run in self._uncovered if self.has(run)], []
+            self._catching_up, self._uncovered = [run for run in self._uncovered if self.runs.has(run)], []
             oldest = min((run.open_ms for run in self._catching_up), default=api_ms)
             # At most as many pages as it saves GETs.
             pages = max(FEWEST_CATCH_UP_PAGES, len(self._catching_up))
             return ListPass(purpose, now, api_ms, oldest, pages)
         if not self._sorted:
-            return ListPass(purpose, now, api_ms, self._oldest_began(api_ms), MOST_UNSORTED_PAGES, sorted=False)
+            return ListPass(purpose, now, api_ms, self.runs.oldest_began(api_ms), MOST_UNSORTED_PAGES, sorted=False)
         watermark = self._watermark_ms
         if not self.health.good and (watermark or self._horizon_ms) < api_ms - GAP_SECONDS * 1000:
             self._look_from(api_ms)
             watermark = None
         if watermark is None:
             return ListPass(purpose, now, api_ms, self._horizon_ms, MOST_PAGES)
-        overlap = min(OVERLAP_SECONDS + 1.5 * self.health.lag(now), MOST_OVERLAP_SECONDS)
-        return ListPass(purpose, now, api_ms, watermark - overlap * 1000, MOST_PAGES)
-
-    def _oldest_began(self, otherwise: float) -> float:
-        while self._oldest and not self._is_oldest(self._oldest[0]):
-            heapq.heappop(self._oldest)
-        return self._oldest[0][0] if self._oldest else otherwise
-
-    def _is_oldest(self, place: tuple[float, str]) -> bool:
-        run = self.runs.get(place[1])
-        return run is not None and run.began_ms == place[0] and not run.polled
+        # Seldom read, a list shows little of its lag: so each pass goes over the time before the last one once more.
+        overlap = max(OVERLAP_SECONDS + 1.5 * self.health.lag(now), now - self._read_from)
+        return ListPass(purpose, now, api_ms, watermark - min(overlap, MOST_OVERLAP_SECONDS) * 1000, MOST_PAGES)
 
     # ---- what a page says ------------------------------------------------------------------------------------
 
@@ -246,7 +227,7 @@ class Sweep(Generic[RunT]):
         announced: list[RunT] = []
         strangers: list[Row] = []
         for row in rows:
-            run = self.runs.get(row.id)
+            run = self.runs.by_id.get(row.id)
             if run is None:
                 strangers.append(row)
                 self._saw_stranger(row)
@@ -259,7 +240,7 @@ class Sweep(Generic[RunT]):
     def _saw_stranger(self, row: Row) -> None:
         if not is_terminal(row.status):
             return
-        self._expected.pop(row.id, None)
+        self._debts.shown(row.id)
         updated_ms = -inf if row.updated_ms is None else row.updated_ms
         self._strangers.pop(row.id, None)
         self._strangers[row.id] = row.status, updated_ms
@@ -294,12 +275,12 @@ class Sweep(Generic[RunT]):
                 return self._regular_is_over(lane, reading, progress, now)
             case Purpose.CATCH_UP:
                 runs, self._catching_up = self._catching_up, []
-                return [run for run in runs if self.has(run) and run.seen <= reading.begun]
+                return [run for run in runs if self.runs.has(run) and run.seen <= reading.begun]
             case Purpose.REVIEWS:
                 self._reviewed_at = now
                 if progress is not Progress.DONE:
                     return []
-                return [run for run in self.runs.values() if run.in_review and run.seen <= reading.begun]
+                return [run for run in self.runs.by_id.values() if run.in_review and run.seen <= reading.begun]
 
     def _regular_is_over(self, lane: Lane, reading: ListPass, progress: Progress, now: float) -> list[RunT]:
         short = progress is Progress.SHORT
@@ -314,45 +295,32 @@ class Sweep(Generic[RunT]):
         if not missed:
             self.health.passed(now)
         if short and not self._sorted:
-            missing += self._too_old(reading.oldest_ms)
+            missing += self.runs.take_older(reading.oldest_ms)  # for the pages that are read they are too old
         elif short:
             self._leave_to_catch_up(reading)
+        for run in missing:
+            run.polled = True
         newest = reading.begun_ms if reading.newest_ms is None else min(reading.newest_ms, reading.begun_ms)
         self._watermark_ms = min(max(newest, self._watermark_ms or -inf), reading.begun_ms)
         self._previous = reading
+        self._read_from = reading.begun
         lane.due = max(now, reading.begun + (self._interval if self.health.good else TRIAL_SECONDS))
         return missing
 
     def _judge(self, reading: ListPass) -> tuple[list[RunT], list[str]]:
         """What complete passes should have shown by now: new runs that they did not, and all such ids."""
-        missing: list[RunT] = []
-        while self._unseen and self._unseen[0].followed + SHOWN_SECONDS <= reading.begun:
-            run = self._unseen.popleft()
-            if self.has(run) and not run.sighted:
-                run.polled = True
-                missing.append(run)
-        missed = [run_id for run_id, due in self._expected.items() if due <= reading.begun]
-        for run_id in missed:
-            del self._expected[run_id]
+        # By `createdAt` a pass goes back to our oldest open run, and those that ended may have been older.
+        runs, missed = self._debts.due(reading.begun, -inf if self._sorted else reading.not_before_ms)
+        missing = [run for run in runs if self.runs.has(run) and not run.sighted]
         return missing, [*missed, *(run.run_id for run in missing)]
 
     def _leave_to_catch_up(self, reading: ListPass) -> None:
         """Nothing was read for long, and more has changed than one pass may read: the rest is for a pass of its own."""
         self._horizon_ms = min(reading.oldest_ms, reading.begun_ms)
-        behind = [run for run in self.runs.values() if not run.in_review and run.seen <= reading.begun]
+        behind = [run for run in self.runs.by_id.values() if not run.in_review and run.seen <= reading.begun]
         for run in behind:
             run.open_ms = max(run.open_ms, reading.not_before_ms)
         self._uncovered = behind
-
-    def _too_old(self, covered_ms: float) -> list[RunT]:
-        """Runs of an unsorted list that are too old for the pages that are read of it."""
-        old = []
-        while self._oldest and self._oldest[0][0] < covered_ms:
-            run = self.runs.get(heapq.heappop(self._oldest)[1])
-            if run is not None and not run.polled:
-                run.polled = True
-                old.append(run)
-        return old
 
     def failed(self, lane: Lane, trouble: Trouble | None, now: float, wait: float = 0.0) -> None:
         """A page could not be read, or the pass came to no end.
@@ -376,10 +344,10 @@ class Sweep(Generic[RunT]):
         """The list is in trouble: all runs have to be looked at themselves."""
         self._uncovered.clear()
         self._catching_up.clear()
-        self._unseen.clear()
+        self._debts.forgive_runs()
         self._lanes[Purpose.CATCH_UP] = Lane(Purpose.CATCH_UP)
         self._lanes[Purpose.REVIEWS] = Lane(Purpose.REVIEWS)
-        return list(self.runs.values())
+        return list(self.runs.by_id.values())
 
     def start_over(self, now: float) -> None:
         """There is a new key."""

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from connector.adapters.metrics import Metrics
+from connector.adapters.metrics import NEVER, Metrics
 from connector.clock import Clock
 from connector.core.budget import TokenBucket
+from connector.core.doorbells import Bell, Doorbells, Turn
 from connector.core.ending import Ending
 from connector.core.entry import Entry, State
-from connector.core.following import Following, ListState, Look, Step
+from connector.core.follow_step import ListState, Look, Step
+from connector.core.following import Following
 from connector.core.list_health import Trouble
 from connector.core.polling import PollingOptions
 from connector.core.run import Run
@@ -41,6 +43,7 @@ class Follower:
         on_timeout: Literal["wait", "emit", "cancel"],
         sweep_interval: float | None,
         review_interval: float,
+        doorbells: Doorbells,
         at_once: int,
         ended: Ended,
         strangers: Strangers,
@@ -60,6 +63,7 @@ class Follower:
             on_timeout: what happens when ``max_wait_ms`` is over.
             sweep_interval: seconds between looks at a list; None polls run by run.
             review_interval: seconds between looks at runs that wait for a person, while no other is open.
+            doorbells: what is known of webhooks.
             at_once: requests that may be open at once.
             ended: told of runs that ended.
             strangers: told of rows that belong to no run that is followed.
@@ -76,6 +80,7 @@ class Follower:
         self._gate = asyncio.Semaphore(at_once)
         self._wake = asyncio.Event()
         self._by_holding: dict[Holding, set[Followed]] = {}
+        self._doorbells = doorbells
         self._states: dict[str, ListState] = {}
         self._following: Following[Followed] = Following(
             options=options,
@@ -83,6 +88,7 @@ class Follower:
             review_interval=review_interval,
             get_interval=lambda: budget.interval,
             random=random,
+            doorbells=doorbells,
         )
         self._hold = Hold(metrics)
         self._looks = Looks(
@@ -132,6 +138,8 @@ class Follower:
             began_ms=began_ms + self._client.api_clock_offset * 1000,
             since=now - age,
             in_review=entry.state is State.REVIEW,
+            route=entry.request.route,
+            late=entry.adopted,
             polled=again,
         )
         self._by_holding.setdefault(holding, set()).add(followed)
@@ -232,18 +240,37 @@ class Follower:
         for run_type, state in self._following.states(now).items():
             self._metrics.list_lag_seconds.labels(run_type=run_type).set(state.lag)
             word = _word(state)
-            for other in ("idle", "sweeping", *Trouble):
+            for other in ("idle", "sweeping", "stretched", *Trouble):
                 self._metrics.sweep_state.labels(run_type=run_type, state=other).set(other == word)
             before = self._states.get(run_type)
             if before is None or before.trouble is not state.trouble:
                 _tell(run_type, state)
             self._states[run_type] = state
+        self._report_doorbells()
+
+    def _report_doorbells(self) -> None:
+        for route, (bell, share) in self._doorbells.bells().items():
+            for other in Bell:
+                self._metrics.webhooks_state.labels(route=route, state=other).set(other is bell)
+            self._metrics.webhooks_announced_share.labels(route=route).set(NEVER if share is None else share)
+        for turn in self._following.turns():
+            _tell_turn(turn)
 
 
 def _word(state: ListState) -> str:
     if state.trouble is not None:
         return state.trouble
-    return "sweeping" if state.open else "idle"
+    if not state.open:
+        return "idle"
+    return "stretched" if state.stretched else "sweeping"
+
+
+def _tell_turn(turn: Turn) -> None:
+    if turn.bell is Bell.RINGING:
+        logger.info("webhooks_ringing", route=turn.route, reason=turn.reason, share=round(turn.share, 2))
+    else:
+        then = "lists are read, and runs polled, as without webhooks"
+        logger.warning("webhooks_silent", route=turn.route, reason=turn.reason, share=round(turn.share, 2), then=then)
 
 
 def _tell(run_type: str, state: ListState) -> None:

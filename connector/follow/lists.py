@@ -17,7 +17,8 @@ from connector.core.errors import (
     ApiUnavailable,
     ApiUnreadable,
 )
-from connector.core.following import Following, ReadPage
+from connector.core.follow_step import ReadPage
+from connector.core.following import Following
 from connector.core.list_health import Trouble
 from connector.core.run import Row
 from connector.follow.asking import FORBIDDEN_SECONDS, FollowClient, Followed, Hold

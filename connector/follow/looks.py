@@ -190,5 +190,7 @@ class Looks:
         if not self._following.is_followed(followed):
             return  # the assignment ended while the look was under way
         ended_ms = (ending.finished_ms or ending.updated_ms) if isinstance(ending, Run) else None
-        self._following.ended(followed, ended_ms, self._clock.monotonic())
+        api_ms = self._clock.wall_ms() + self._client.api_clock_offset * 1000
+        status = ending.status if isinstance(ending, Run) else None
+        self._following.ended(followed, ended_ms, self._clock.monotonic(), api_ms, status)
         await self._finished(followed, ending)

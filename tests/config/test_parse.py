@@ -210,6 +210,7 @@ def test_of_two_that_exclude_each_other_the_higher_place_is_taken(
             "kafka.session_timeout: is not used",
         ),
         ("follow: {max_delay_ms: 10}", "follow.max_delay_ms: is below initial_delay_ms"),
+        ("follow: {safety_interval: 10s}", "follow.safety_interval: is not used: it goes with follow.mode webhook"),
         ("routes: {a: {topic: t}, b: {topic: t}}", "routes.b: is never used: the route a comes first"),
         ("kafka: {properties: {sasl.password: x}}", "plain text; set kafka.password_file"),
         ("kafka: {properties: {ssl.key.password: x}}", "plain text; set it by an environment variable"),

@@ -113,7 +113,10 @@ WITHOUT_KEY = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"}
         ("start: {max_bytes: 256}", "start.max_bytes: needs a unit"),
         ("start: {max_bytes: 1kB}", "start.max_bytes: must be at least 1MB"),
         ("start: {max_open: 0}", "start.max_open: must be at least 1"),
-        ("follow: {mode: webhook}", "follow.mode: webhook comes with a later version; set poll"),
+        (
+            "follow: {mode: webhook, sweep_interval: 10s, safety_interval: 5s}",
+            "follow.safety_interval: is below follow.sweep_interval, so that webhooks would make lists be read more",
+        ),
         ("follow: {on_timeout: cancel}", "follow.on_timeout: is cancel, and without follow.max_wait_ms no run ever"),
         ("follow: {reviews: yes}", "follow.reviews: must be true or false"),
         ("follow: {backoff_multiplier: 0.5}", "follow.backoff_multiplier: must be at least 1"),
@@ -162,7 +165,7 @@ routes:
   b: {run: parse, processor: x}
 admin: {port: 1, port: 2}
 """
-    environ = {"CONNECTOR__FOLLOW__MODE": "webhook", "CONNECTOR__START__DEADLIN": "1s", "CONNECTOR____X": "1"}
+    environ = {"CONNECTOR__FOLLOW__MODE": "push", "CONNECTOR__START__DEADLIN": "1s", "CONNECTOR____X": "1"}
     found = problems(text, environ)
     assert [(each.source, each.line, each.path) for each in found] == [
         ("c.yaml", 2, "nam"),

@@ -11,7 +11,9 @@ from random import Random
 from typing import Literal
 
 from connector.core.budget import TokenBucket
-from connector.core.following import Following, Look, ReadPage
+from connector.core.doorbells import Doorbells
+from connector.core.follow_step import Look, ReadPage
+from connector.core.following import Following
 from connector.core.list_health import Trouble
 from connector.core.open_run import OpenRun, Via
 from connector.core.polling import PollingOptions
@@ -71,6 +73,7 @@ class ModelRun:
     created: float
     changes: list[tuple[float, str]]
     draw: float = 0.0
+    route: str = "documents"
 
     def status(self, now: float) -> tuple[float, str]:
         return [change for change in self.changes if change[0] <= now][-1]
@@ -100,21 +103,25 @@ class World:
     seed: int = 0
     clock_error: float = 0.0
     round_trip: float = 0.1
+    safety: float | None = None
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
         self.now = START
         self.budget = TokenBucket(self.rate)
+        self.doorbells = Doorbells(safety_interval=self.safety)
         self.following: Following[OpenRun] = Following(
             options=self.options,
             sweep_interval=self.interval,
             review_interval=300.0,
             get_interval=lambda: self.budget.interval,
             random=self.random.random,
+            doorbells=self.doorbells,
         )
         self.runs: dict[str, ModelRun] = {}
         self.open: dict[str, OpenRun] = {}
         self.found: dict[str, Found] = {}
+        self.rings: list[tuple[float, str]] = []
         self.gets: list[tuple[float, str]] = []
         self.pages: list[tuple[float, str]] = []
         self.strangers: list[Row] = []
@@ -132,6 +139,7 @@ class World:
         known_after: float = 0.3,
         restored_at: float | None = None,
         ours: bool = True,
+        route: str = "documents",
         then: tuple[tuple[float, str], ...] = (),
     ) -> ModelRun:
         """A run is bought, ends, and we know of it soon, or when we are restored."""
@@ -141,7 +149,7 @@ class World:
         changes = [(created, "PENDING"), (created + lasts * 0.2, "PROCESSING"), (created + lasts, end)]
         if then:
             changes = [*changes[:2], *((created + after, status) for after, status in then)]
-        run = ModelRun(f"run_{number}", run_type, created, changes, self.random.random())
+        run = ModelRun(f"run_{number}", run_type, created, changes, self.random.random(), route)
         self.runs[run.id] = run
         if ours:
             known = created + known_after if restored_at is None else restored_at
@@ -150,9 +158,13 @@ class World:
 
     def follow(self, run: ModelRun, *, restored: bool = False, in_review: bool = False) -> None:
         began_ms = self._api_ms(run.created) - 20_000.0 + self.clock_error * 1000
-        followed = OpenRun(run.id, run.run_type, began_ms, run.created if restored else self.now, in_review)
+        followed = OpenRun(run.id, run.run_type, began_ms, run.created if restored else self.now, in_review, run.route)
         self.open[run.id] = followed
         self.following.follow(followed, self.now, self.api_ms, restored=restored)
+
+    def rang(self, run: ModelRun) -> None:
+        self.rings.append((self.now, run.id))
+        self.following.ring(run.id, self.now)
 
     def later(self, at: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._events, (at, next(self._numbers), call))
@@ -212,7 +224,7 @@ class World:
                 return
             assert run.id not in self.found or look.run.in_review, "found twice"
             self.found[run.id] = Found(run, self.now, look.via)
-            self.following.ended(look.run, round(self._api_ms(changed)), self.now)
+            self.following.ended(look.run, round(self._api_ms(changed)), self.now, self.api_ms, status)
             del self.open[run.id]
 
         self.later(self.now + self.round_trip, answered)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.core.following import BACKSTOP_SECONDS
+from connector.core.list_debts import MOST_EXPECTED
 from connector.core.list_health import TRIAL_SECONDS, Trouble
 from connector.core.open_run import OpenRun, Stage
 from connector.core.polling import PollingOptions
-from connector.core.sweep import MOST_EXPECTED
 from tests.core.following_world import START, Manners, World
 
 NO_FAST_PHASE = PollingOptions(fast_poll_duration_ms=0, initial_delay_ms=20_000, max_delay_ms=20_000)

@@ -21,6 +21,7 @@ from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.client import ExtendClient
 from connector.core.breaker import StartGate
+from connector.core.doorbells import Doorbells
 from connector.core.ending import Ending
 from connector.core.entry import Entry
 from connector.core.framing import Codec
@@ -227,6 +228,7 @@ class SimWorker:
             on_timeout="wait",
             sweep_interval=3.0,
             review_interval=20.0,
+            doorbells=Doorbells([route.name for route in ROUTES]),
             at_once=32,
             ended=self._ended,
             strangers=self.finder.saw,

@@ -15,6 +15,7 @@ from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.core.breaker import StartGate
+from connector.core.doorbells import Doorbells
 from connector.core.ending import Ending
 from connector.core.entry import Entry, State
 from connector.core.framing import Codec
@@ -83,6 +84,7 @@ class Options:
     most_repeats: int = 0
     patience: float = 600.0
     sweep_interval: float | None = None
+    safety_interval: float | None = None
     gets_per_second: float | None = None
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
@@ -200,6 +202,7 @@ class World:
             on_timeout=options.on_timeout,
             sweep_interval=options.sweep_interval,
             review_interval=60.0,
+            doorbells=Doorbells([route.name for route in ROUTES], options.safety_interval),
             at_once=32,
             ended=self._ended,
             strangers=self.finder.saw,

@@ -7,7 +7,8 @@ from functools import partial
 from typing import cast
 
 from connector.core.budget import TokenBucket
-from connector.core.following import BACKSTOP_SECONDS, Following, Look, ReadPage
+from connector.core.follow_step import Look, ReadPage
+from connector.core.following import BACKSTOP_SECONDS, Following
 from connector.core.open_run import OpenRun
 from connector.core.polling import PollingOptions
 from connector.core.run import Page
@@ -95,7 +96,7 @@ class SweepPolicy:
         now = self._world.now
         if ended:
             trial.found = now
-            self._following.ended(run, int(_api_ms(trial.ended)), now)
+            self._following.ended(run, int(_api_ms(trial.ended)), now, _api_ms(now))
         else:
             self._following.looked(run, now)
         self._pump()
