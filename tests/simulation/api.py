@@ -114,6 +114,7 @@ class Api:
     posts: list[Posted] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     too_early: list[str] = field(default_factory=list)
+    created: Callable[[SimRun], None] = lambda _run: None
     _closed: dict[str, tuple[float, float]] = field(default_factory=dict)
     _forbidden_until: float = 0.0
 
@@ -189,6 +190,7 @@ class Api:
             metadata=metadata if isinstance(metadata, dict) else {},
         )
         self.runs[run.id] = run
+        self.created(run)
         return run
 
     def _answer(self, outcome: str, posted: Posted) -> Answer | None:

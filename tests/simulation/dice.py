@@ -34,6 +34,10 @@ class Rates:
         get_failed: a GET has no answer, or a 500.
         get_lag: a run is not readable for a moment after its create.
         list_lag: a run is not listed for a moment after its create.
+        bell_lost: a webhook never comes.
+        bell_late: it comes seconds or minutes after the end.
+        bell_doubled: it comes twice.
+        bell_false: one comes for a run that has not ended.
     """
 
     crash: float = NEVER
@@ -57,6 +61,10 @@ class Rates:
     get_failed: float = NEVER
     get_lag: float = NEVER
     list_lag: float = NEVER
+    bell_lost: float = NEVER
+    bell_late: float = NEVER
+    bell_doubled: float = NEVER
+    bell_false: float = NEVER
 
 
 _PER_ACTION = frozenset({"crash", "freeze"})

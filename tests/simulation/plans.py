@@ -63,6 +63,14 @@ def clocks(seed: int) -> Plan:
     return Plan(seed, workers=2, inputs=10, seconds=40.0, faults=5, rates=Rates(post_unheard=0.05), kinds=kinds)
 
 
+def webhooks(seed: int) -> Plan:
+    """Webhooks ring well enough to be counted on, and some of them are lost, late, doubled or false."""
+    rates = Rates(bell_lost=0.12, bell_late=0.05, bell_doubled=0.3, bell_false=0.2, post_slow=0.05)
+    return Plan(
+        seed, workers=1, inputs=30, seconds=180.0, faults=1, rates=rates, kinds=("new_generation",), webhooks=True
+    )
+
+
 PLANS: dict[str, Callable[[int], Plan]] = {
     "seeds": drawn,
     "markers": markers,
@@ -73,4 +81,5 @@ PLANS: dict[str, Callable[[int], Plan]] = {
     "rumours": rumours,
     "shadows": shadows,
     "clocks": clocks,
+    "webhooks": webhooks,
 }

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from tests.simulation import planted_starts as starts
+from tests.simulation import planted_webhooks as webhooks
 from tests.simulation import planted_writes as writes
 from tests.simulation.planting import Patches
 
@@ -83,6 +84,7 @@ BUGS: dict[str, Bug] = {
         "a write of an earlier assignment is accepted", writes.any_number, _broken("I1", "I2"), "sleepers"
     ),
     "M17-dead-letter-later": Bug("the dead letter after the offset", writes.dead_letter_later, _broken("I6")),
+    "M18-poll-stops": Bug("no polling where webhooks are expected", webhooks.poll_stops, _broken("I10"), "webhooks"),
     "M19-no-total-deadline": Bug("no total deadline", starts.no_deadline, _broken("I10")),
     "M20-wall-clock": Bug("deadlines by the wall clock", starts.wall_clock, _broken("I10"), "clocks"),
     "M22-quiet-tail": Bug("recovery only with the next record", writes.recover_with_the_next_record, _broken("I10")),
@@ -93,6 +95,7 @@ BUGS: dict[str, Bug] = {
     "facts-dropped": Bug("facts go with the partition", starts.facts_dropped, _broken("I1")),
     "facts-without-nonce": Bug("facts by tag alone", starts.no_nonce, _broken("I2", "I9"), "rumours"),
     "M3-no-window": Bug("absent at the first look", starts.no_window, _broken("I1"), "shadows"),
+    "M14-payload-trusted": Bug("what a webhook says is believed", webhooks.payload_trusted, _broken("I3"), "webhooks"),
     "M15-first-page": Bug("only the first page of a list is read", starts.first_page, _broken("I1"), "shadows"),
     "fence-last-owner": Bug(
         "the id to fence comes from what is committed", writes.fence_the_last_owner, _broken("I10"), "deaths"

@@ -33,6 +33,7 @@ class Plan:
         kinds: which faults are planned.
         deadly: an action in which every tenth process dies.
         poison: the share of inputs that can never become a run.
+        webhooks: the API rings, and workers count on that while it does.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Plan:
     kinds: tuple[str, ...] = ()
     deadly: str = ""
     poison: float = 0.06
+    webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,13 @@ def drawn(seed: int) -> Plan:
         ordered=random.random() < 0.2,
         rates=Rates() if calm else rates,
         kinds=kinds,
+        webhooks=random.random() < 0.5,
     )
 
 
 def play(plan: Plan, prepare: Callable[[World], None] = lambda _world: None) -> Outcome:
     """Run it to its quiet end and judge it."""
-    world = World(plan.seed, plan.shape, plan.rates)
+    world = World(plan.seed, plan.shape, plan.rates, webhooks=plan.webhooks)
     try:
         return _play(world, plan, prepare)
     finally:

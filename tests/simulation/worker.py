@@ -67,6 +67,7 @@ DRAIN_SECONDS = 16.0
 LEAVE_SECONDS = 6.0
 FAREWELL_SECONDS = 1.0
 FENCE_SECONDS = 5.0
+SAFETY_SECONDS = 30.0
 LARGEST_RECORD = 1_000_000
 ROUTES = (Route("documents", TOPIC, run="extract", processor="ex_1", version="2.1"),)
 
@@ -228,7 +229,7 @@ class SimWorker:
             on_timeout="wait",
             sweep_interval=3.0,
             review_interval=20.0,
-            doorbells=Doorbells([route.name for route in ROUTES]),
+            doorbells=Doorbells([route.name for route in ROUTES], None if world.webhooks is None else SAFETY_SECONDS),
             at_once=32,
             ended=self._ended,
             strangers=self.finder.saw,

@@ -20,6 +20,7 @@ from tests.simulation.machine import Machine
 from tests.simulation.member import SimMember
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.signals import SimSignalReader
+from tests.simulation.webhooks import Webhooks
 
 NAME = "invoices"
 PREFIX = "documents"
@@ -45,7 +46,9 @@ class Shape:
 class World:
     """Brokers, group, API and processes on one clock."""
 
-    def __init__(self, seed: int, shape: Shape | None = None, rates: Rates | None = None) -> None:
+    def __init__(
+        self, seed: int, shape: Shape | None = None, rates: Rates | None = None, *, webhooks: bool = False
+    ) -> None:
         self.shape = shape or Shape()
         self.scheduler = Scheduler()
         self.dice = Dice(Random(seed), rates or Rates())
@@ -58,6 +61,9 @@ class World:
         self.broker.check_member = self.group.check
         self.broker.appended = self._appended
         self.api = Api(self.scheduler, self.dice, self.hit)
+        self.webhooks = Webhooks.into(SIGNALS, NAME, self.scheduler, self.dice, self.broker) if webhooks else None
+        if self.webhooks is not None:
+            self.api.created = self.webhooks.created
         self.chronicle = Chronicle(self.scheduler, self.broker, JOURNAL, PREFIX)
         self.machines: list[Machine] = []
         self.members: list[SimMember] = []
