@@ -32,7 +32,7 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
 
 
 class Worker:
-    """One ``extend-connector run``. It can be started again under its name: same settings, same log, another pid.
+    """One ``extend-connector run`` (or ``webhook``). It can be started again: same settings, same log, another pid.
 
     Attributes:
         name: names its log and its pod.
@@ -50,6 +50,7 @@ class Worker:
         stop_at: str | None = None,
         command: Path = COMMAND,
         launcher: Sequence[str] = (),
+        role: str = "run",
     ) -> None:
         """A worker that does not run yet.
 
@@ -61,11 +62,12 @@ class Worker:
             stop_at: ``<step>:<stop or kill>[:<nth>]``; for its first start only, so that a restart gets past it.
             command: the installed command.
             launcher: program and arguments that run the command instead; found from the repository's root.
+            role: the subcommand, ``run`` or ``webhook``.
         """
         self.name = name
         (port,) = free_ports(1)
         self.admin = f"http://{HOST}:{port}"
-        self._command = (*(launcher or (str(command),)), "run", "--config", str(config))
+        self._command = (*(launcher or (str(command),)), role, "--config", str(config))
         self._env = {"CONNECTOR__ADMIN__PORT": str(port), "HOSTNAME": name, **(env or {})}
         if launcher:
             self._env["PYTHONPATH"] = str(ROOT)
@@ -175,9 +177,20 @@ class Simulator:
         Raises:
             httpx.HTTPError: it does not answer.
         """
-        answer = httpx.get(f"{self.base_url}/_simulator/statistics", timeout=5, trust_env=False)
-        statistics: dict[str, Any] = answer.raise_for_status().json()
-        return statistics
+        return self._ask("statistics")
+
+    def fault_hits(self) -> int:
+        """How many requests its fault rules have hit.
+
+        Raises:
+            httpx.HTTPError: it does not answer.
+        """
+        return sum(each["hits"] for each in self._ask("faults")["rules"])
+
+    def _ask(self, what: str) -> dict[str, Any]:
+        answer = httpx.get(f"{self.base_url}/_simulator/{what}", timeout=5, trust_env=False)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
 
 class Fleet:
@@ -246,6 +259,21 @@ class Fleet:
         )
         self._children.append(worker)
         return worker
+
+    def ingress(self, name: str, config: Path, port: int, secret: str) -> Worker:
+        """A webhook ingress of this fleet, started.
+
+        Args:
+            name: names its log.
+            config: the configuration file.
+            port: where it takes webhooks.
+            secret: what they are signed with.
+        """
+        env = {"CONNECTOR__WEBHOOK__PORT": str(port), "EXTEND_WEBHOOK_SECRET": secret}
+        ingress = Worker(name, config, self.folder, env=env, command=self._command, role="webhook")
+        self._children.append(ingress)
+        ingress.start()
+        return ingress
 
     def simulator(self, *options: str) -> Simulator:
         """A simulator of this fleet, started and answering; see ``Simulator``."""

@@ -265,6 +265,13 @@ def journal_in(records: Iterable[Raw]) -> tuple[tuple[OpenEntry, ...], dict[Part
     return tuple(entries), marks
 
 
+def rung_in(records: Iterable[Raw]) -> list[str]:
+    """The runs that the doorbells of a signals topic are about, one for each ring."""
+    avro = avro_reader("signal")
+    signals = (avro.read(record.value or b"") for record in records)
+    return [signal["run_id"] for signal in signals if signal["kind"] == "doorbell"]
+
+
 def runs_in(ledger: bytes) -> tuple[CreatedRun, ...]:
     """The lines of the simulator's ledger."""
     runs = []

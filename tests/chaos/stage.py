@@ -109,6 +109,10 @@ class Stage:
         """A worker that does not run yet."""
         return self.fleet.idle_worker(name, self._config, env=_SECRETS)
 
+    def ingress(self, name: str, port: int, secret: str) -> Worker:
+        """A webhook ingress, started; see ``Fleet.ingress``."""
+        return self.fleet.ingress(name, self._config, port, secret)
+
     def rules(self, parked_at_most: int, faults: dict[str, int]) -> Rules:
         """What must hold in the end, as far as it is the same for all scenarios."""
         inputs = frozenset(Partition(self.topic, number) for number in range(self.partitions))
@@ -201,7 +205,7 @@ class Stage:
             "output": {"prefix": self.name},
         }
         for section, values in self._settings.items():
-            configuration[section] = {**configuration[section], **values}
+            configuration[section] = {**configuration.get(section, {}), **values}
         return configuration
 
     def _make_topics(self) -> None:
