@@ -153,6 +153,7 @@ class Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=IDLE_SECONDS if bounded else 75,
             timeout_graceful_shutdown=STOP_SECONDS,
         )

@@ -152,12 +152,6 @@ class SignalCodec:
             "kind": kind_of(signal),
             "tag": str(signal.tag),
             "at_ms": now_ms,
-            "nonce": None,
-            "outcome": None,
-            "run_id": None,
-            "command_id": None,
-            "action": None,
-            "message": None,
         }
         match signal:
             case Doorbell():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -36,11 +36,14 @@ MOST_REMEMBERED = 100_000
 
 _TIMESTAMP = TIMESTAMP_HEADER.encode()
 _SIGNATURE = SIGNATURE_HEADER.encode()
-_LENGTH = re.compile(rb"[0-9]{1,20}")
-_EMPTY = (b"content-length", b"0")
+_ENCODING, _TYPE, _LENGTH = b"content-encoding", b"content-type", b"content-length"
+_HEADERS = (_TIMESTAMP, _SIGNATURE, _ENCODING, _TYPE, _LENGTH)
+_DIGITS = re.compile(rb"[0-9]{1,20}")
+_EMPTY = (_LENGTH, b"0")
 _CLOSE = (b"connection", b"close")
 
-Headers = Sequence[tuple[bytes, bytes]]
+Headers = Mapping[bytes, Sequence[bytes]]
+"""Every value of the headers that are looked at."""
 
 
 class Writer(Protocol):
@@ -114,9 +117,9 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive) -> Result:
         if scope["path"] != PATH or scope["method"] != "POST":
             return Verdict.NOT_FOUND
-        headers: Headers = scope["headers"]
+        headers = _of_use(scope["headers"])
         _check_form(headers)
-        claim = read_claim(_values(headers, _TIMESTAMP), _values(headers, _SIGNATURE))
+        claim = read_claim(headers[_TIMESTAMP], headers[_SIGNATURE])
         if isinstance(claim, Refusal):
             return claim
         body = await self._read(receive)
@@ -163,33 +166,37 @@ class Endpoint:
         except BaseException:
             self._writing.pop(event_id).set_result(False)
             raise
-        if not await asyncio.shield(written):
-            return Verdict.UNAVAILABLE
-        return Verdict.ACCEPTED
+        return Verdict.ACCEPTED if await written else Verdict.UNAVAILABLE
 
     def _written(self, event_id: str, *, acknowledged: bool) -> None:
         if acknowledged:
             self._recent.add(event_id, self._clock.monotonic())
             self._sent.inc()
             self._metrics.webhook_accepted_timestamp_seconds.set(self._clock.wall())
-        self._writing.pop(event_id).set_result(acknowledged)
+        written = self._writing.pop(event_id)
+        if not written.done():  # its request was cancelled, because the process ends
+            written.set_result(acknowledged)
+
+
+def _of_use(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    found: dict[bytes, list[bytes]] = {name: [] for name in _HEADERS}
+    for name, value in headers:
+        if name in found:
+            found[name].append(value)
+    return found
 
 
 def _check_form(headers: Headers) -> None:
     """Refuse by the headers what need not be read."""
-    if any(value.strip().lower() != b"identity" for value in _values(headers, b"content-encoding")):
+    if any(value.strip().lower() != b"identity" for value in headers[_ENCODING]):
         raise _Refused(Verdict.ENCODED)
-    if any(value.strip().lower().startswith(b"multipart/") for value in _values(headers, b"content-type")):
+    if any(value.strip().lower().startswith(b"multipart/") for value in headers[_TYPE]):
         raise _Refused(Verdict.ENCODED)
-    for length in _values(headers, b"content-length"):
-        if _LENGTH.fullmatch(length) is None:
+    for length in headers[_LENGTH]:
+        if _DIGITS.fullmatch(length) is None:
             raise _Refused(Verdict.BAD_BODY)
         if int(length) > MAX_BODY_BYTES:
             raise _Refused(Verdict.TOO_LARGE)
-
-
-def _values(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for each, value in headers if each == name]
 
 
 async def _body(receive: Receive) -> bytes:

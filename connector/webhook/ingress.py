@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.doorbells import DoorbellWriter
@@ -110,14 +109,8 @@ class Ingress:
         Raises:
             ConnectorError: a port cannot be listened on.
         """
-        loop = asyncio.get_running_loop()
-
-        def post(call: Callable[[], None]) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(call)
-
         config, name = self._config, self._config.name
-        writer = DoorbellWriter(producer_properties(config.kafka, f"{name}-webhook", None, MAX_RECORD_BYTES), post)
+        writer = DoorbellWriter(producer_properties(config.kafka, f"{name}-webhook", None, MAX_RECORD_BYTES))
         endpoint = Endpoint(
             name=name,
             topic=self._topic,
@@ -126,7 +119,7 @@ class Ingress:
             metrics=self._metrics,
             clock=self._clock,
         )
-        pages = admin_app(render=self._metrics.render, live=lambda: _live(writer), ready=self._ready)
+        pages = admin_app(render=self._metrics.render, live=lambda: (), ready=self._ready)
         server = Server(endpoint, config.webhook.host, config.webhook.port, key="webhook.port", bounded=True)
         admin = Server(pages, config.admin.host, config.admin.port)
         try:
@@ -137,7 +130,7 @@ class Ingress:
                 await self._over.wait()
                 watching.cancel()
         finally:
-            await asyncio.to_thread(writer.close)
+            await writer.close()
         logger.info("webhook_stopped")
 
     def _ready(self) -> Iterator[str]:
@@ -164,8 +157,3 @@ class Ingress:
                 register_secret(secret.reveal())
             endpoint.verifier, known = verifier, found
             logger.info("webhook_secrets_changed", secrets=len(found))
-
-
-def _live(writer: DoorbellWriter) -> Iterator[str]:
-    if not writer.is_alive:
-        yield "The thread that writes doorbells has ended."

@@ -6,7 +6,7 @@ repeats what was not taken; so nothing is kept, and memory stays flat while Kafk
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -22,7 +22,10 @@ ACKNOWLEDGED_SECONDS = 5.0
 MOST_WAITING = 10_000
 """Records that are not acknowledged."""
 
-_POLL_SECONDS = 0.1
+_LOOK_SECONDS = 0.002
+"""Between two looks for answers, while something waits for one."""
+_IDLE_SECONDS = 0.1
+"""The same while nothing does: librdkafka has log lines to hand over."""
 _FLUSH_SECONDS = 1.0
 _OURS: Mapping[str, object] = {
     "acks": "all",
@@ -40,22 +43,21 @@ Done = Callable[[bool], None]
 
 
 class DoorbellWriter:
-    """A producer and the thread that hears its answers."""
+    """A producer whose answers are heard on the event loop.
 
-    def __init__(self, properties: Mapping[str, object], post: Callable[[Callable[[], None]], None]) -> None:
-        """Connects in the background.
+    A thread that waits for them would take the interpreter from the loop for each one, and nothing here blocks.
+    """
+
+    def __init__(self, properties: Mapping[str, object]) -> None:
+        """Connects in the background; belongs to the running event loop.
 
         Args:
             properties: from `producer_properties`, without a transactional id.
-            post: runs a call on the event loop (``loop.call_soon_threadsafe``).
 
         Raises:
             ConfigurationError: librdkafka refuses the properties.
         """
         self._troubles = Troubles(properties)
-        self._post = post
-        self._answers: list[tuple[Done, bool]] = []
-        self._over = threading.Event()
         self.trouble: ConnectorError | None = None
         """Why a record was not acknowledged last, until one is."""
         ours = {name: value for name, value in {**properties, **_OURS}.items() if name != _TWIN}
@@ -63,16 +65,12 @@ class DoorbellWriter:
             self._producer = Producer(with_troubles(ours, self._troubles))
         except KafkaException as error:
             raise self._troubles.explain(error, "Write", "cluster") from error
-        self._thread = threading.Thread(target=self._run, name="doorbells", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether answers are heard."""
-        return self._thread.is_alive()
+        self._loop = asyncio.get_running_loop()
+        self._is_idle = True
+        self._next_look = self._loop.call_soon(self._look)
 
     def send(self, record: OutRecord, done: Done) -> None:
-        """Write a record; ``done`` is called within about 5 s, on the event loop."""
+        """Write a record; ``done`` is called within about 5 s, on the event loop, and not before this returns."""
         try:
             self._producer.produce(
                 record.topic,
@@ -84,37 +82,41 @@ class DoorbellWriter:
         except (BufferError, KafkaException) as error:
             if isinstance(error, KafkaException):
                 self._say(error_of(error), record.topic)
-            self._post(partial(done, False))  # noqa: FBT003 - `done` takes the one thing that is told
+            self._loop.call_soon(done, False)  # noqa: FBT003 - `done` takes the one thing that is told
+        if self._is_idle:
+            self._next_look.cancel()
+            self._look_soon()
 
-    def close(self) -> None:
-        """Wait a moment for what is on its way, then end. Blocks; what is not acknowledged is not."""
-        self._producer.flush(_FLUSH_SECONDS)
-        self._over.set()
-        self._thread.join()
+    async def close(self) -> None:
+        """Wait a moment for what is on its way, then end; what is not acknowledged by then is not."""
+        self._next_look.cancel()
+        until = self._loop.time() + _FLUSH_SECONDS
+        while len(self._producer) and self._loop.time() < until:
+            self._producer.poll(0)
+            await asyncio.sleep(_LOOK_SECONDS)
         self._producer.purge()
-        self._producer.close()
+        self._producer.poll(0)
+        await asyncio.to_thread(self._producer.close)
 
-    def _run(self) -> None:
-        while not self._over.is_set():
-            self._producer.poll(_POLL_SECONDS)
-            if self._answers:
-                answers, self._answers = self._answers, []
-                self._post(partial(_tell, answers))
+    def _look(self) -> None:
+        try:
+            self._producer.poll(0)
+        finally:
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._is_idle = not len(self._producer)
+        self._next_look = self._loop.call_later(_IDLE_SECONDS if self._is_idle else _LOOK_SECONDS, self._look)
 
     def _delivered(self, topic: str, done: Done, error: KafkaError | None, _: Message) -> None:
         if error is None:
             self.trouble = None
         else:
             self._say(error, topic)
-        self._answers.append((done, error is None))
+        done(error is None)
 
     def _say(self, error: KafkaError, topic: str) -> None:
         trouble = self._troubles.explain(error, "Write", f"topic {topic}")
         if str(trouble) != str(self.trouble):
             logger.warning("doorbells_not_written", reason=str(trouble))
         self.trouble = trouble
-
-
-def _tell(answers: list[tuple[Done, bool]]) -> None:
-    for done, acknowledged in answers:
-        done(acknowledged)
