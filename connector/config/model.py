@@ -90,7 +90,7 @@ class Config(Section):
         found = [self.extend.api_key, *self.webhook.secrets]
         if self.kafka.password is not None:
             found.append(self.kafka.password)
-        veiled = [self.kafka.properties, *(route.fields.get("secrets", {}) for route in self.routes.values())]
+        veiled = [self.kafka.properties, *(route.create.get("secrets", {}) for route in self.routes.values())]
         for values in veiled:
             found += [
                 Secret(value)

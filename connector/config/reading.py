@@ -241,7 +241,7 @@ def _plain_secrets(settings: Settings, config: Config) -> list[Problem]:
         ("kafka", "properties", name) for name in config.kafka.properties if _hidden_property(name, config)
     ]
     paths += [
-        ("routes", name, "fields", "secrets") for name, route in config.routes.items() if "secrets" in route.fields
+        ("routes", name, "create", "secrets") for name, route in config.routes.items() if "secrets" in route.create
     ]
     found = []
     for path in paths:

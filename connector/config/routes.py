@@ -39,7 +39,7 @@ def _metadata(value: Mapping[str, object]) -> Mapping[str, object]:
     return value
 
 
-def _fields(value: Mapping[str, object]) -> Mapping[str, object]:
+def _create(value: Mapping[str, object]) -> Mapping[str, object]:
     for name in _SECRET_FIELDS & value.keys():
         if not isinstance(value[name], Mapping):
             message = f"holds {name} that are no mapping of names to secrets"
@@ -76,7 +76,7 @@ class Route(Section):
     metadata: Annotated[FreeMapping, AfterValidator(_metadata)] = _NOTHING
     """What every run's metadata holds; a reference's own keys win."""
 
-    fields: Annotated[FreeMapping, AfterValidator(_fields)] = _NOTHING
+    create: Annotated[FreeMapping, AfterValidator(_create)] = _NOTHING
     """Every other field of the create body, by the API's name: `dataRetention`, `outputs`, `secrets`."""
 
     def core(self, name: str) -> CoreRoute:
@@ -90,5 +90,5 @@ class Route(Section):
             config=self.config,
             priority=self.priority,
             metadata=self.metadata,
-            fields=self.fields,
+            create=self.create,
         )

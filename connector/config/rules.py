@@ -176,9 +176,9 @@ def _route(path: Path, route: Route) -> Iterator[Finding]:
         for key, message in _misfits(route, RUN_TYPES[route.run]):
             yield Finding((*path, key), message, (run, (*path, "processor"), (*path, "version")))
     allowed = RUN_TYPES[route.run].extra_fields if route.run else EXTRA_FIELDS
-    for name in route.fields:
+    for name in route.create:
         if name not in allowed:
-            yield Finding((*path, "fields", name), _unknown_field(name, route.run, allowed), (run,))
+            yield Finding((*path, "create", name), _unknown_field(name, route.run, allowed), (run,))
 
 
 def _misfits(route: Route, run_type: RunType) -> Iterator[tuple[str, str]]:

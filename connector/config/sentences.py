@@ -37,9 +37,9 @@ _LIMITS: Mapping[str, tuple[str, str]] = {
 }
 
 _BESIDE: Mapping[str, str] = {
-    "outputs": "it belongs under fields",
-    "secrets": "it belongs under fields",
-    "dataRetention": "it belongs under fields",
+    "outputs": "it belongs under create",
+    "secrets": "it belongs under create",
+    "dataRetention": "it belongs under create",
     "extractor": "name its id as processor",
     "classifier": "name its id as processor",
     "splitter": "name its id as processor",

@@ -44,7 +44,7 @@ _FIELDS = (
     "priority",
     "metadata",
     "document_id",
-    "fields",
+    "create",
 )
 
 _FORMS: Mapping[str, FileForm] = MappingProxyType({"url": "url", "file_id": "id", "text": "text"})
@@ -54,6 +54,7 @@ _API_NAMES: Mapping[str, str] = MappingProxyType(
         "classifier": "processor",
         "extractor": "processor",
         "file": "url",
+        "fields": "create",
         "fileId": "file_id",
         "metadata_json": "metadata",
         "overrideConfig": "config",
@@ -99,7 +100,7 @@ class Reference:
         priority: 1 to 100, or None.
         metadata: the caller's own; without our key.
         document_id: the caller's own id, or None.
-        fields: every other create field, by its API name.
+        create: every other create field, by its API name.
     """
 
     file: File | None = None
@@ -111,7 +112,7 @@ class Reference:
     priority: int | None = None
     metadata: Mapping[str, object] = field(default_factory=dict, repr=False)
     document_id: str | None = None
-    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
+    create: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
 class ReferenceDecoder:
@@ -155,7 +156,7 @@ class ReferenceDecoder:
         if datum.get("metadata") is not None and datum.get("metadata_json") is not None:
             reject(Reason.BAD_FIELD, "metadata and metadata_json exclude each other", path="metadata_json")
         metadata_json = datum.pop("metadata_json")
-        for name in ("config", "fields"):
+        for name in ("config", "create"):
             datum[name] = _text_parsed(datum[name], name)
         if metadata_json is not None:
             datum["metadata"] = _text_parsed(metadata_json, "metadata_json")
@@ -186,7 +187,7 @@ def reference_of(found: object) -> Reference:
         priority=_priority(fields),
         metadata=_metadata(fields),
         document_id=fields.label("document_id"),
-        fields=_extra_fields(fields),
+        create=_extra_fields(fields),
     )
 
 
@@ -301,12 +302,12 @@ def _metadata(fields: FieldReader) -> Mapping[str, object]:
 
 
 def _extra_fields(fields: FieldReader) -> Mapping[str, object]:
-    inner = FieldReader(fields.mapping("fields") or {}, "fields")
+    inner = FieldReader(fields.mapping("create") or {}, "create")
     inner.refuse_unknown(tuple(EXTRA_FIELDS), {})
     found: dict[str, object] = {}
     for name, kind in EXTRA_FIELDS.items():
         if fields.has(name) and inner.has(name):
-            reject(Reason.BAD_FIELD, f"{name} is given twice: beside fields and inside", path=inner.path(name))
+            reject(Reason.BAD_FIELD, f"{name} is given twice: beside create and inside", path=inner.path(name))
         source = fields if fields.has(name) else inner
         if source.has(name):
             found[name] = source.mapping(name) if kind is dict else source.sequence(name)

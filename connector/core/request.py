@@ -2,7 +2,7 @@
 
 What the reference says wins over its route. What the route says about one processor is not used for another:
 a reference with its own ``run`` inherits neither processor nor version nor config, and one with its own
-``processor`` neither version nor config nor other fields (``secrets`` of one workflow must not reach
+``processor`` neither version nor config nor other create fields (``secrets`` of one workflow must not reach
 another). Priority and metadata are inherited always, where the run type takes them.
 """
 
@@ -41,7 +41,7 @@ class _Order:
     config: Mapping[str, object] | None
     priority: int | None
     metadata: dict[str, object]
-    fields: dict[str, object]
+    create: dict[str, object]
 
 
 def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: ReferenceDecoder) -> Request:
@@ -108,7 +108,7 @@ def _merge(reference: Reference, route: Route) -> _Order:
     inherited = (
         {}
         if own_processor
-        else {key: value for key, value in route.fields.items() if not own_run or key in run_type.extra_fields}
+        else {key: value for key, value in route.create.items() if not own_run or key in run_type.extra_fields}
     )
     order = _Order(
         run_type=run_type,
@@ -117,7 +117,7 @@ def _merge(reference: Reference, route: Route) -> _Order:
         config=reference.config if reference.config is not None else (route.config if bound else None),
         priority=reference.priority or (route.priority if run_type.priority else None),
         metadata={**route.metadata, **reference.metadata},
-        fields={**inherited, **reference.fields},
+        create={**inherited, **reference.create},
     )
     _check(order)
     return order
@@ -134,7 +134,7 @@ def _check(order: _Order) -> None:
         _refuse(f"{run_type.name} runs take no config", "config")
     if order.priority is not None and not run_type.priority:
         _refuse(f"{run_type.name} runs take no priority", "priority")
-    for name in order.fields:
+    for name in order.create:
         if name not in run_type.extra_fields:
             reject(Reason.UNKNOWN_FIELD, f"{run_type.name} runs take no {name}", path=name, stage=_STAGE)
     if run_type.processor_required and order.processor is None and (order.config is None):
@@ -179,7 +179,7 @@ def _check_package(files: Sequence[File], order: _Order) -> None:
         reject(Reason.FILE_FORM, f"{run_type.name} runs take one file and no package", path="files", stage=_STAGE)
     if len(files) < run_type.package_min:
         _refuse(f"a package of {run_type.name} has at least {run_type.package_min} files", "files")
-    if "outputs" in order.fields:
+    if "outputs" in order.create:
         _refuse("outputs are for a single file, not for a package", "outputs")
     seen: set[tuple[str, str]] = set()
     for file in files:
@@ -200,7 +200,7 @@ def _body(reference: Reference, order: _Order, tag: Tag | None) -> dict[str, obj
     metadata = _metadata(order, tag)
     if run_type.metadata and metadata:
         body["metadata"] = metadata
-    return body | order.fields
+    return body | order.create
 
 
 def _processor(order: _Order) -> dict[str, object]:

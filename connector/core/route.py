@@ -19,7 +19,7 @@ class Route:
         config: the inline config, or what overrides the processor's, or None.
         priority: 1 to 100, lower runs first, or None for the API's choice.
         metadata: what every run's metadata holds; a reference's own keys win.
-        fields: every other field of the create body, by its API name.
+        create: every other field of the create body, by its API name.
     """
 
     name: str
@@ -30,4 +30,4 @@ class Route:
     config: Mapping[str, object] | None = None
     priority: int | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
-    fields: Mapping[str, object] = field(default_factory=dict)
+    create: Mapping[str, object] = field(default_factory=dict)

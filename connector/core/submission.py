@@ -93,9 +93,9 @@ def avro_datum(reference: Mapping[str, object]) -> dict[str, object]:
     if "config" in datum:
         datum["config"] = _text(datum["config"])
     extras = {name: value for name, value in reference.items() if value is not None and name in EXTRA_FIELDS}
-    own = datum.pop("fields", None)
+    own = datum.pop("create", None)
     if extras or own:
-        datum["fields"] = _text({**(own if isinstance(own, Mapping) else {}), **extras})
+        datum["create"] = _text({**(own if isinstance(own, Mapping) else {}), **extras})
     metadata = datum.get("metadata")
     if isinstance(metadata, Mapping) and not all(isinstance(value, str) for value in metadata.values()):
         datum["metadata_json"] = _text(datum.pop("metadata"))

@@ -30,7 +30,7 @@ extend:
 input: {start: 2026-12-01T00:00:00Z, ordering: key}
 routes:
   documents: {topic: documents-in, run: extract, processor: ex_abc123, version: "2.1"}
-  parses: {run: parse, fields: {dataRetention: {mode: none}}}
+  parses: {run: parse, create: {dataRetention: {mode: none}}}
 start:  {on_unclear: park, settle: 10m, deadline: 15s, max_in_flight: 20000}
 follow: {mode: poll, on_timeout: emit, reviews: false, max_wait_ms: 60000}
 output: {prefix: documents}
@@ -56,9 +56,9 @@ def test_the_file_of_the_readme_is_taken() -> None:
     assert [secret.reveal() for secret in config.webhook.secrets] == ["wss_old", "wss_new"]
     assert config.core_routes() == (
         Route("documents", "documents-in", "extract", "ex_abc123", "2.1"),
-        Route("parses", "parses", "parse", fields=config.routes["parses"].fields),
+        Route("parses", "parses", "parse", create=config.routes["parses"].create),
     )
-    assert dict(config.core_routes()[1].fields) == {"dataRetention": {"mode": "none"}}
+    assert dict(config.core_routes()[1].create) == {"dataRetention": {"mode": "none"}}
 
 
 def test_the_four_short_variables_suffice() -> None:
@@ -214,7 +214,7 @@ def test_of_two_that_exclude_each_other_the_higher_place_is_taken(
         ("routes: {a: {topic: t}, b: {topic: t}}", "routes.b: is never used: the route a comes first"),
         ("kafka: {properties: {sasl.password: x}}", "plain text; set kafka.password_file"),
         ("kafka: {properties: {ssl.key.password: x}}", "plain text; set it by an environment variable"),
-        ("routes: {a: {run: workflow, fields: {secrets: {token: x}}}}", "holds a secret"),
+        ("routes: {a: {run: workflow, create: {secrets: {token: x}}}}", "holds a secret"),
     ],
 )
 def test_what_a_person_should_know_is_a_warning(text: str, words: str) -> None:
@@ -233,7 +233,7 @@ def test_every_value_knows_where_it_comes_from() -> None:
     assert found.source(("kafka", "commit_linger")) == "c.yaml:7"
     assert found.source(("kafka", "password")) == "c.yaml:6"
     assert found.source(("kafka", "session_timeout")) == "default"
-    assert found.source(("routes", "parses", "fields", "dataRetention", "mode")) == "c.yaml:15"
+    assert found.source(("routes", "parses", "create", "dataRetention", "mode")) == "c.yaml:15"
     assert found.source(("admin", "port")) == "CONNECTOR__ADMIN__PORT"
     assert found.source(("extend", "workspace_id")) == "CONNECTOR__EXTEND"
     assert found.source(("extend", "plan")) == "c.yaml:11"
@@ -263,7 +263,7 @@ routes:
     processor: workflow_1
     priority: 5
     metadata: {team: {name: billing, ids: [1, 2.5, true, null]}}
-    fields: {secrets: {token: t}, outputs: [{processorId: p, output: {value: {}}}]}
+    create: {secrets: {token: t}, outputs: [{processorId: p, output: {value: {}}}]}
 """
     routes = parsed(text).config.core_routes()
     record = Record(Partition("a", 0), 7, None, b'{"url": "https://example.com/a.pdf"}')

@@ -108,11 +108,15 @@ SPILLS = [
     {"CONNECTOR__INPUT__START": CANARY},
     {"CONNECTOR__START__SETTLE": CANARY},
     {"CONNECTOR__NAME": f"sk {CANARY}"},
-    {"CONNECTOR__ROUTES": f"{{a: {{run: workflow, processor: w, fields: {{secrets: {{token: {CANARY}}}}}}}}}"},
+    {"CONNECTOR__ROUTES": f"{{a: {{run: workflow, processor: w, create: {{secrets: {{token: {CANARY}}}}}}}}}"},
+    {"CONNECTOR__ROUTES__A__CREATE__SECRETS": f"[{CANARY}]"},
     {"CONNECTOR__ROUTES__A__FIELDS__SECRETS": f"[{CANARY}]"},
+    {"CONNECTOR__ROUTES__A__CREATE__secrets": f"[{CANARY}]"},
     {"CONNECTOR__ROUTES__A__FIELDS__secrets": f"[{CANARY}]"},
+    {"CONNECTOR__ROUTES__A__CREATE__secrets": CANARY},
     {"CONNECTOR__ROUTES__A__FIELDS__secrets": CANARY},
     {"CONNECTOR__ROUTES__A__FIELDS": CANARY},
+    {"CONNECTOR__ROUTES__A__CREATE__secrets__TOKEN": CANARY},
     {"CONNECTOR__ROUTES__A__FIELDS__secrets__TOKEN": CANARY},
     {"CONNECTOR__WEBHOOK__SECRETS": f"wss_{CANARY}"},
     {"CONNECTOR__WEBHOOK": f"{{secrets: {CANARY}}}"},
@@ -153,14 +157,14 @@ def test_the_secrets_themselves_arrive() -> None:
         "CONNECTOR__KAFKA__PASSWORD": "p",
         "CONNECTOR__KAFKA__PROPERTIES__SSL_KEY_PASSWORD": "q",
         "CONNECTOR__ROUTES__a__RUN": "workflow",
-        "CONNECTOR__ROUTES__a__FIELDS__secrets__TOKEN": "t",
+        "CONNECTOR__ROUTES__a__CREATE__secrets__TOKEN": "t",
     }
     config = parse(None, environ, read_file).config
     assert config.kafka.password is not None
     assert config.kafka.password.reveal() == "p"
     assert config.kafka.properties["ssl.key.password"] == "q"
     assert {secret.reveal() for secret in config.secrets()} == {"sk_1", "p", "q", "t"}
-    assert dict(config.core_routes()[0].fields["secrets"]) == {"TOKEN": "t"}  # type: ignore[call-overload]  # a mapping
+    assert dict(config.core_routes()[0].create["secrets"]) == {"TOKEN": "t"}  # type: ignore[call-overload]  # a mapping
 
 
 def test_the_reference_and_the_schema_hold_no_value_of_anybody() -> None:

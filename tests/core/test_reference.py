@@ -60,7 +60,7 @@ def test_every_field_of_a_json_reference_is_read() -> None:
             "metadata": {"a": {"b": None}},
             "document_id": "doc-1",
             "secrets": {"k": "v"},
-            "fields": {"outputs": [{"processorId": "ex_1"}]},
+            "create": {"outputs": [{"processorId": "ex_1"}]},
         }
     ) == Reference(
         file=File("url", U, "a.pdf", " p w ", "url"),
@@ -71,7 +71,7 @@ def test_every_field_of_a_json_reference_is_read() -> None:
         priority=1,
         metadata={"a": {"b": None}},
         document_id="doc-1",
-        fields={"outputs": [{"processorId": "ex_1"}], "secrets": {"k": "v"}},
+        create={"outputs": [{"processorId": "ex_1"}], "secrets": {"k": "v"}},
     )
 
 
@@ -90,9 +90,9 @@ def test_avro_and_json_mean_the_same() -> None:
         "metadata": {"a": "b"},
         "document_id": "doc-1",
     }
-    config, fields = {"x": [1, {"y": None}]}, {"secrets": {"k": "v"}}
-    avro = reference_codec.encode({**shared, "config": json.dumps(config), "fields": json.dumps(fields)})
-    assert decoder.decode(avro) == decoded({**shared, "config": config, "fields": fields})
+    config, create = {"x": [1, {"y": None}]}, {"secrets": {"k": "v"}}
+    avro = reference_codec.encode({**shared, "config": json.dumps(config), "create": json.dumps(create)})
+    assert decoder.decode(avro) == decoded({**shared, "config": config, "create": create})
 
 
 def test_avro_metadata_may_be_any_json_object() -> None:
@@ -130,7 +130,7 @@ def test_an_older_version_of_the_schema_is_still_read() -> None:
         (reference_codec.encode({"url": U})[:-3], Reason.UNDECODABLE, "", "cut short"),
         (reference_codec.encode({"url": U, "config": "{"}), Reason.BAD_FIELD, "config", "no valid JSON"),
         (reference_codec.encode({"url": U, "config": "[]"}), Reason.BAD_FIELD, "config", "an object belongs here"),
-        (reference_codec.encode({"url": U, "fields": "7"}), Reason.BAD_FIELD, "fields", "not a number"),
+        (reference_codec.encode({"url": U, "create": "7"}), Reason.BAD_FIELD, "create", "not a number"),
         (reference_codec.encode({"url": U, "metadata_json": "x"}), Reason.BAD_FIELD, "metadata_json", "no valid"),
         (
             reference_codec.encode({"url": U, "metadata_json": "{}", "metadata": {}}),
@@ -202,9 +202,9 @@ def test_bytes_that_are_no_reference_have_a_reason(value: bytes, reason: Reason,
         ({"url": U, "document_id": 7}, Reason.BAD_FIELD, "document_id", "not a number"),
         ({"url": U, "secrets": []}, Reason.BAD_FIELD, "secrets", "an object"),
         ({"url": U, "outputs": {}}, Reason.BAD_FIELD, "outputs", "an array"),
-        ({"url": U, "fields": {"outputs": 1}}, Reason.BAD_FIELD, "fields.outputs", "an array"),
-        ({"url": U, "fields": {"secret": {}}}, Reason.UNKNOWN_FIELD, "fields.secret", "did you mean secrets?"),
-        ({"url": U, "secrets": {}, "fields": {"secrets": {}}}, Reason.BAD_FIELD, "fields.secrets", "twice"),
+        ({"url": U, "create": {"outputs": 1}}, Reason.BAD_FIELD, "create.outputs", "an array"),
+        ({"url": U, "create": {"secret": {}}}, Reason.UNKNOWN_FIELD, "create.secret", "did you mean secrets?"),
+        ({"url": U, "secrets": {}, "create": {"secrets": {}}}, Reason.BAD_FIELD, "create.secrets", "twice"),
         ({"url": U, "priorty": 1}, Reason.UNKNOWN_FIELD, "priorty", "did you mean priority?"),
         ({"url": U, "Version": "1"}, Reason.UNKNOWN_FIELD, "Version", "did you mean version?"),
         ({"file": {"url": U}}, Reason.UNKNOWN_FIELD, "file", "did you mean url?"),

@@ -227,7 +227,7 @@ FULL = Route(
     version="3",
     priority=40,
     metadata={"team": "a", "source": "kafka"},
-    fields={"secrets": {"token": "canary"}},
+    create={"secrets": {"token": "canary"}},
 )
 
 
@@ -257,7 +257,7 @@ def test_an_own_processor_inherits_neither_version_nor_config_nor_secrets() -> N
 
 
 def test_a_route_of_parse_keeps_its_data_retention_for_its_references() -> None:
-    route = Route("p", TOPIC, run="parse", fields={"dataRetention": {"mode": "zero"}})
+    route = Route("p", TOPIC, run="parse", create={"dataRetention": {"mode": "zero"}})
     assert body_of({"url": U}, route)["dataRetention"] == {"mode": "zero"}
     assert body_of({"url": U, "run": "parse"}, route)["dataRetention"] == {"mode": "zero"}
     assert "dataRetention" not in body_of({"url": U, "run": "extract"}, route)

@@ -113,5 +113,5 @@ def test_create_fields_of_the_api_reach_it_through_avro() -> None:
     }
     value = submission(avro=True).record(json.dumps(reference).encode()).value
     assert value is not None
-    assert DECODER.decode(value).fields == {"secrets": {"token": "s"}}
-    assert avro_datum({**reference, "fields": {"outputs": []}})["fields"] == '{"outputs":[],"secrets":{"token":"s"}}'
+    assert DECODER.decode(value).create == {"secrets": {"token": "s"}}
+    assert avro_datum({**reference, "create": {"outputs": []}})["create"] == '{"outputs":[],"secrets":{"token":"s"}}'
