@@ -58,7 +58,9 @@ class Resolver:
             size_of: bytes of an entry as a journal record, batch included.
         """
         self._name = name
-        self._routes = routes
+        self._routes = {
+            topic: tuple(route for route in routes if route.topic == topic) for topic in {each.topic for each in routes}
+        }
         self._decoder = decoder
         self._journal_bytes = journal_bytes
         self._size_of = size_of
@@ -84,7 +86,7 @@ class Resolver:
                 "The name of one of the record's headers is not UTF-8, so that its headers could not be read and kept; "
                 "key and value are as they were. Send it with header names in UTF-8.",
             )
-        routes = [route for route in self._routes if route.topic == record.partition.topic]
+        routes = self._routes.get(record.partition.topic, ())
         entry = accept(tag, resolve(record, routes, tag, self._decoder), record, now_ms)
         if self._size_of(entry) + STATE_CHANGES_BYTES > self._journal_bytes:
             raise RecordRejected(

@@ -194,11 +194,16 @@ def _request(reference: Mapping[str, object], route: Route) -> Request:
 def _route(settings: Config, name: str | None, run: str | None) -> Route:
     routes = settings.core_routes()
     if name is None:
-        return Route("try", "try") if run is not None or not routes else routes[0]
+        return Route("try", "try") if run is not None or not routes else _for_references(routes[0])
     for route in routes:
         if route.name == name:
-            return route
+            return _for_references(route)
     raise typer.BadParameter(f"There is no route {name}; there are {', '.join(each.name for each in routes)}.")
+
+
+def _for_references(route: Route) -> Route:
+    """What a route says about runs; FILE is no record of anybody's that would have to be mapped or chosen."""
+    return replace(route, when=None, mapping=None)
 
 
 def _file(file: str | None, text: str | None) -> dict[str, str]:

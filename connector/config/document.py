@@ -38,8 +38,8 @@ and shows each value in force with where it comes from. Exit code 2 when somethi
 
 `CONNECTOR__SECTION__KEY` sets `section.key`, deeper keys likewise
 (`CONNECTOR__ROUTES__documents__RUN=extract`). Our own keys are found in any case; the names of routes, and
-what stands below `metadata`, `config` and `create`, are taken as they are written (a route of the file is
-found in any case, with `_` for `-` and `.`). Texts are taken as they are, other values are read as YAML, so
+what stands below `metadata`, `config`, `create`, `fields` and `when`, are taken as they are written (a route of
+the file is found in any case, with `_` for `-` and `.`). Texts are taken as they are, other values are read as YAML, so
 `CONNECTOR__KAFKA__PROPERTIES={{"security.protocol": "SSL"}}` works; so does
 `CONNECTOR__KAFKA__PROPERTIES__SECURITY_PROTOCOL=SSL`. A variable without a value counts as not set.
 

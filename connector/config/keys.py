@@ -23,7 +23,7 @@ SECRETS: Mapping[Path, tuple[Path, str]] = {
 }
 """Keys that hold secrets, with the key beside each that names a file, and the variable to use instead."""
 
-_FREE = frozenset({"config", "metadata", "create"})
+_FREE = frozenset({"config", "metadata", "create", "fields", "when"})
 
 
 class Kind(Enum):

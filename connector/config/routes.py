@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from connector.config.frozen import ReadOnly, Veiled, thaw
+from connector.config.mapping import Conditions, Fields, fields_of, when_or_none
 from connector.config.nearest import one_of
 from connector.config.section import FreeMapping, Name, Section, Text
 from connector.core.route import Route as CoreRoute
@@ -53,10 +54,18 @@ def _create(value: Mapping[str, object]) -> Mapping[str, object]:
 
 
 class Route(Section):
-    """What to do with the references of one topic. What a reference says itself wins."""
+    """What to do with the records of one topic, or with some of them. What a reference says itself wins."""
 
     topic: Name | Literal[""] = ""
     """The input topic. Default: the route's name."""
+
+    when: Conditions = _NOTHING
+    """Which records of the topic it takes ([field mapping](field-mapping.md)), for example
+    `{type: invoice, header(kind): [a, b]}`. The first route whose conditions all hold wins. Default: all records."""
+
+    fields: Fields = _NOTHING
+    """Where in a record the reference is ([field mapping](field-mapping.md)), for example
+    `{url: payload.location, document_id: id}`. Default: the record is the reference."""
 
     run: Annotated[Text, AfterValidator(_run_type)] | None = None
     """`extract`, `classify`, `split`, `parse`, `edit` or `workflow`. Without it every reference names its own."""
@@ -91,4 +100,6 @@ class Route(Section):
             priority=self.priority,
             metadata=self.metadata,
             create=self.create,
+            when=when_or_none(self.when),
+            mapping=fields_of(self.fields),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from connector.config.keys import Path
@@ -11,6 +11,9 @@ from connector.config.nearest import nearest
 from connector.config.quantities import Duration
 from connector.config.routes import EXTRA_FIELDS, Route
 from connector.config.section import MAX_TOPIC_CHARS
+from connector.core.errors import RecordRejected
+from connector.core.request import request_of
+from connector.core.route import Route as CoreRoute
 from connector.core.run_types import RUN_TYPES, RunType
 from connector.core.topics import plan_topics
 
@@ -52,6 +55,8 @@ def problems_of(config: Config) -> Iterator[Finding]:
     yield from _topics(config)
     for name, route in config.routes.items():
         yield from _route(("routes", name), route)
+        yield from _mapping(("routes", name), route.core(name))
+    yield from _unreachable(config.core_routes())
 
 
 def warnings_of(config: Config) -> Iterator[Finding]:
@@ -84,7 +89,6 @@ def warnings_of(config: Config) -> Iterator[Finding]:
         yield Finding(("follow", "max_delay_ms"), "is below initial_delay_ms, so the wait never grows")
     if follow.mode == "poll" and "safety_interval" in follow.model_fields_set:
         yield Finding(("follow", "safety_interval"), "is not used: it goes with follow.mode webhook")
-    yield from _unused_routes(config)
 
 
 def _missing(config: Config) -> Iterator[Finding]:
@@ -207,10 +211,44 @@ def _unknown_field(name: str, run: str | None, allowed: frozenset[str]) -> str:
     return f"is no create field of {runs} that a route can set here; there are: {known}"
 
 
-def _unused_routes(config: Config) -> Iterator[Finding]:
-    first: dict[str, str] = {}
-    for name, route in config.routes.items():
-        if route.topic in first:
-            message = f"is never used: the route {first[route.topic]} comes first and has the same topic"
-            yield Finding(("routes", name), message)
-        first.setdefault(route.topic, name)
+def _mapping(path: Path, route: CoreRoute) -> Iterator[Finding]:
+    """What would make every record of a mapped route a dead letter."""
+    if route.mapping is None:
+        return
+    fields = (*path, "fields")
+    others = tuple((*path, key) for key in ("run", "processor", "version", "config", "priority", "metadata", "create"))
+    if route.run is None and not route.mapping.assigns("run"):
+        yield Finding((*path, "run"), "is missing: the route maps fields, and run is none of them")
+    try:
+        reference = route.mapping.sample()
+        if reference.run or (route.run and not route.mapping.assigns("run")):
+            request_of(reference, route, None)
+    except RecordRejected as error:
+        target = next((each.target for each in route.mapping.assignments if each.place(error.path)), None)
+        if target is not None:
+            yield Finding((*fields, target), error.complaint, others)
+        elif error.path in {"", "processor"}:
+            yield Finding(fields, f"never makes a request: {error}", others)
+
+
+def _unreachable(routes: Sequence[CoreRoute]) -> Iterator[Finding]:
+    for place, route in enumerate(routes):
+        path = ("routes", route.name)
+        for before in (each for each in routes[:place] if each.topic == route.topic):
+            because = tuple(("routes", name, key) for name in (before.name, route.name) for key in ("when", "topic"))
+            if before.when is None:
+                yield Finding(
+                    path,
+                    f"is never reached: the route {before.name} comes first and takes every record of topic "
+                    f"{route.topic}; give that one a when, or put it last",
+                    because,
+                )
+                break
+            if route.when is not None and route.when.implies(before.when):
+                yield Finding(
+                    path,
+                    f"is never reached: the route {before.name} comes first and takes every record that this one "
+                    "would take",
+                    because,
+                )
+                break

@@ -72,6 +72,7 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
     Attributes:
         reason: a code of a closed set in upper case, e.g. ``NO_FILE`` (header ``extend.reason``, metric label).
         path: dotted path of the field at fault, or empty.
+        complaint: the message without the path.
         stage: ``decode``, ``route``, ``request``, ``journal`` or ``start``.
         api_code: the API's error code when the API refused it.
         request_id: the API's request id when the API refused it.
@@ -92,7 +93,19 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
         self.stage = stage
         self.api_code = api_code
         self.request_id = request_id
+        self.complaint = message
         super().__init__(f"{path}: {message}" if path else message)
+
+    def at(self, path: str) -> RecordRejected:
+        """The same, with another name for the field at fault."""
+        return RecordRejected(
+            self.reason,
+            self.complaint,
+            path=path,
+            stage=self.stage,
+            api_code=self.api_code,
+            request_id=self.request_id,
+        )
 
 
 class JournalError(ConnectorError):

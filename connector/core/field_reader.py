@@ -63,7 +63,7 @@ class FieldReader:
         """
         for name in self._found:
             if name not in known:
-                near = renamed.get(name) or _nearest(name, known)
+                near = renamed.get(name) or nearest_name(name, known)
                 hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
                 reject(Reason.UNKNOWN_FIELD, f"no such field; {hint}", path=self.path(shown_name(name)))
 
@@ -136,10 +136,13 @@ def json_type(value: object) -> str:
         return "a text"
     if isinstance(value, Mapping):
         return "an object"
+    if isinstance(value, bytes):
+        return "bytes"
     return "an array" if isinstance(value, Sequence) else "a number"
 
 
-def _nearest(name: str, known: Sequence[str]) -> str | None:
+def nearest_name(name: str, known: Sequence[str]) -> str | None:
+    """The known name that was probably meant, or None."""
     # Only the beginning is compared: a key may be a megabyte long.
     found = difflib.get_close_matches(name[:64], known, n=1)
     return found[0] if found else None

@@ -30,11 +30,11 @@ MAX_FILES = 50
 EXTRA_FIELDS: Mapping[str, type] = MappingProxyType({"dataRetention": dict, "outputs": list, "secrets": dict})
 """Create fields that are passed on under their API name, and the JSON type of each."""
 
+FILE_FIELDS = ("url", "file_id", "text", "files")
+"""The fields that name the document, of which a reference has one."""
+
 _FIELDS = (
-    "url",
-    "file_id",
-    "text",
-    "files",
+    *FILE_FIELDS,
     "name",
     "password",
     "run",
@@ -49,7 +49,7 @@ _FIELDS = (
 
 _FORMS: Mapping[str, FileForm] = MappingProxyType({"url": "url", "file_id": "id", "text": "text"})
 
-_API_NAMES: Mapping[str, str] = MappingProxyType(
+API_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "classifier": "processor",
         "extractor": "processor",
@@ -65,6 +65,7 @@ _API_NAMES: Mapping[str, str] = MappingProxyType(
         "workflow": "processor",
     }
 )
+"""Names of the API, and what they are called in a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +138,25 @@ class ReferenceDecoder:
             RecordRejected: with reason, path and stage ``decode``. Never anything else, whatever the bytes
                 are.
         """
+        return reference_of(self.value(value))
+
+    def value(self, value: bytes) -> object:
+        """A record's value as dicts, lists, texts, numbers, booleans and None, whatever it means.
+
+        Raises:
+            RecordRejected: with reason, path and stage ``decode``. Never anything else, whatever the bytes
+                are.
+        """
         if len(value) > self._max_bytes:
             reject(Reason.TOO_LARGE, f"the value has {len(value)} bytes; {self._max_bytes} are allowed")
         if value.startswith(MARKER):
-            return reference_of(self._avro(value))
+            return self._avro(value)
         if value.startswith(b"\x00"):
             reject(
                 Reason.UNKNOWN_SCHEMA,
                 "the value is Avro framed for a schema registry, and schema_registry.url is not configured",
             )
-        return reference_of(_json(value))
+        return _json(value)
 
     def _avro(self, value: bytes) -> dict[str, object]:
         try:
@@ -175,7 +185,7 @@ def reference_of(found: object) -> Reference:
     if not isinstance(found, dict):
         reject(Reason.NOT_AN_OBJECT, f"a reference is a JSON object, not {json_type(found)}")
     fields = FieldReader(found)
-    fields.refuse_unknown((*_FIELDS, *EXTRA_FIELDS), _API_NAMES)
+    fields.refuse_unknown((*_FIELDS, *EXTRA_FIELDS), API_NAMES)
     file, files = _files(fields)
     return Reference(
         file=file,
@@ -267,7 +277,7 @@ def _packaged(item: object, path: str) -> File:
             "a package takes no texts: name each file by url or file_id",
             path=f"{path}.text",
         )
-    fields.refuse_unknown(("url", "file_id", "name", "password"), _API_NAMES)
+    fields.refuse_unknown(("url", "file_id", "name", "password"), API_NAMES)
     named = [name for name in ("url", "file_id") if fields.has(name)]
     if not named:
         reject(Reason.NO_FILE, "this file of the package has neither url nor file_id", path=path)

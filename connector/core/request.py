@@ -19,9 +19,10 @@ from connector.core.field_reader import reject
 from connector.core.file_url import file_name_of
 from connector.core.reasons import Reason
 from connector.core.record import Record
-from connector.core.reference import File, Reference, ReferenceDecoder
+from connector.core.reference import File, Reference, ReferenceDecoder, reference_of
 from connector.core.route import Route
 from connector.core.run_types import RUN_TYPES, RunType
+from connector.core.source import Given
 from connector.core.tag import METADATA_KEY, Tag, metadata_of, tagged_file_name
 
 MAX_METADATA_BYTES = 10 * 1024
@@ -49,7 +50,7 @@ def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: R
 
     Args:
         record: a record with a value; tombstones are skipped by the caller.
-        routes: the configuration's routes; the first one of the record's topic is taken.
+        routes: the configuration's routes; the first one of the record's topic whose conditions hold is taken.
         tag: the record's tag; None for a run that nobody has to find again, as `try` makes them.
         decoder: reads the value.
 
@@ -59,8 +60,18 @@ def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: R
     """
     if record.value is None:
         raise ValueError("a tombstone asks for nothing")
-    route = _route(record, routes)
-    reference = decoder.decode(record.value)
+    given = Given(record, decoder)
+    route = route_of(given, routes)
+    if route.mapping is None:
+        return request_of(reference_of(given.value()), route, tag)
+    try:
+        return request_of(route.mapping.reference(given), route, tag)
+    except RecordRejected as error:
+        raise route.mapping.located(error) from None
+
+
+def request_of(reference: Reference, route: Route, tag: Tag | None) -> Request:
+    """The create request for a reference under a route; arguments and errors as of ``resolve``."""
     order = _merge(reference, route)
     _check_files(reference, order)
     return Request(
@@ -75,13 +86,24 @@ def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: R
     )
 
 
-def _route(record: Record, routes: Sequence[Route]) -> Route:
+def route_of(given: Given, routes: Sequence[Route]) -> Route:
+    """The first route of a record's topic whose conditions hold.
+
+    Raises:
+        RecordRejected: there is none; where the value could not be decoded, that is why.
+    """
+    topic = given.record.partition.topic
+    asked = []
     for route in routes:
-        if route.topic == record.partition.topic:
-            return route
-    raise RecordRejected(
-        Reason.NO_ROUTE, f"no route of the configuration takes topic {record.partition.topic}", stage="route"
-    )
+        if route.topic == topic:
+            if route.when is None or route.when.holds(given):
+                return route
+            asked.append(route.name)
+    if given.failure is not None:
+        raise given.failure
+    why = f"; the conditions of {', '.join(asked)} do not hold" if asked else ""
+    taken = "this record" if asked else f"topic {topic}"
+    raise RecordRejected(Reason.NO_ROUTE, f"no route of the configuration takes {taken}{why}", stage="route")
 
 
 def _merge(reference: Reference, route: Route) -> _Order:

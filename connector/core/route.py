@@ -1,14 +1,17 @@
-"""A route: what to do with the references of one topic."""
+"""A route: what to do with the records of one topic, or with some of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connector.core.mapping import FieldMapping
+from connector.core.when import When
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a topic's references mean when they do not say it themselves.
+    """Which records it takes, where in them the reference is, and what that means when it does not say it itself.
 
     Attributes:
         name: the route's name in the configuration; results, logs and metrics show it.
@@ -20,6 +23,8 @@ class Route:
         priority: 1 to 100, lower runs first, or None for the API's choice.
         metadata: what every run's metadata holds; a reference's own keys win.
         create: every other field of the create body, by its API name.
+        when: which records of the topic it takes, or None for all.
+        mapping: where in a record the reference is, or None when the record is one.
     """
 
     name: str
@@ -31,3 +36,5 @@ class Route:
     priority: int | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
     create: Mapping[str, object] = field(default_factory=dict)
+    when: When | None = None
+    mapping: FieldMapping | None = None

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connector.core.errors import RecordRejected
+from connector.core.field_reader import json_type
 from connector.core.framing import Codec, DoesNotFit
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.reference import EXTRA_FIELDS, ReferenceDecoder
 from connector.core.request import resolve
 from connector.core.route import Route
-from connector.core.strict_json import parse_json
 from connector.core.tag import HASH_CHARS, Tag
 
 _FAR_OFFSET = 10**15
@@ -22,7 +22,7 @@ _FAR_OFFSET = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """How references become records of one input topic.
+    """How references, or records that a route maps to references, become records of one input topic.
 
     Attributes:
         name: the connector's name.
@@ -49,24 +49,27 @@ class Submission:
         Raises:
             RecordRejected: the connector would send it to the dead letters, or the key's field is not there.
         """
-        self._check(text)
-        reference = parse_json(text.decode())
-        if not isinstance(reference, dict):  # the check above has refused it
-            raise TypeError("a reference is a JSON object")
+        if self.key_field is None and self.codec is None:
+            self._check(None, text)
+            return OutRecord(self.topic, None, text)
+        reference = self.decoder.value(text)
+        if not isinstance(reference, dict):
+            raise RecordRejected(Reason.NOT_AN_OBJECT, f"an object belongs here, not {json_type(reference)}")
         key = None if self.key_field is None else key_of(reference, self.key_field)
+        self._check(key, text)
         if self.codec is None:
             return OutRecord(self.topic, key, text)
         try:
             value = self.codec.encode(avro_datum(reference))
         except DoesNotFit as error:
             raise RecordRejected(Reason.BAD_FIELD, str(error)) from None
-        self._check(value)
+        self._check(key, value)
         return OutRecord(self.topic, key, value)
 
-    def _check(self, value: bytes) -> None:
+    def _check(self, key: bytes | None, value: bytes) -> None:
         partition = Partition(self.topic, 999)
         tag = Tag(self.name, partition, _FAR_OFFSET, "a" * HASH_CHARS)
-        resolve(Record(partition, _FAR_OFFSET, None, value), self.routes, tag, self.decoder)
+        resolve(Record(partition, _FAR_OFFSET, key, value), self.routes, tag, self.decoder)
 
 
 def key_of(reference: Mapping[str, object], path: str) -> bytes:

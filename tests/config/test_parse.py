@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from connector.config.reference import rows
 from connector.core.framing import Codec
 from connector.core.record import Partition, Record
 from connector.core.reference import ReferenceDecoder
@@ -211,7 +212,6 @@ def test_of_two_that_exclude_each_other_the_higher_place_is_taken(
         ),
         ("follow: {max_delay_ms: 10}", "follow.max_delay_ms: is below initial_delay_ms"),
         ("follow: {safety_interval: 10s}", "follow.safety_interval: is not used: it goes with follow.mode webhook"),
-        ("routes: {a: {topic: t}, b: {topic: t}}", "routes.b: is never used: the route a comes first"),
         ("kafka: {properties: {sasl.password: x}}", "plain text; set kafka.password_file"),
         ("kafka: {properties: {ssl.key.password: x}}", "plain text; set it by an environment variable"),
         ("routes: {a: {run: workflow, create: {secrets: {token: x}}}}", "holds a secret"),
@@ -275,3 +275,33 @@ routes:
     assert body["outputs"] == [{"processorId": "p", "output": {"value": {}}}]
     assert body["metadata"]["team"] == {"name": "billing", "ids": [1, 2.5, True, None]}
     assert body["priority"] == 5
+
+
+def test_a_mapped_route_of_file_and_environment_makes_a_create_request() -> None:
+    text = """
+routes:
+  bills:
+    topic: orders
+    run: extract
+    when: {type: [bill, invoice], header(source): erp, draft: {exists: false}}
+    fields:
+      url: payload.location
+      document_id: id
+      metadata.customer: customer.`full name`?
+      metadata.tags: {value: [a, {b: 1}]}
+"""
+    environ = {**SMALLEST, "CONNECTOR__ROUTES__BILLS__FIELDS__name": "header(file-name)?"}
+    found = parsed(text, environ)
+    value = b'{"type": "bill", "id": 7, "payload": {"location": "https://example.com"}, "customer": {"full name": "A"}}'
+    record = Record(Partition("orders", 0), 7, None, value, (("source", b"erp"), ("file-name", b"a.pdf")))
+    decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+    request = resolve(record, found.config.core_routes(), None, decoder)
+    assert (request.route, request.document_id) == ("bills", "7")
+    assert json.loads(request.body) == {
+        "file": {"url": "https://example.com", "name": "a.pdf"},
+        "metadata": {"customer": "A", "tags": ["a", {"b": 1}]},
+    }
+    shown = {row.key: row.shown for row in rows(found)}
+    assert shown["routes.bills.fields.url"] == "payload.location"
+    assert shown["routes.bills.fields.name"] == "header(file-name)?"
+    assert shown["routes.bills.when.header(source)"] == "erp"

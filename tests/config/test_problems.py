@@ -104,6 +104,65 @@ WITHOUT_KEY = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"}
         ("routes: {a: {create: {output: []}}}", "routes.a.create.output: is no create field of the run types; did"),
         ("routes: {a: {run: parse, create: {outputs: []}}}", "routes.a.create.outputs: does not go with parse runs"),
         ("routes: {a: {run: split, create: {zzz: 1}}}", "routes.a.create.zzz: is no create field of split runs"),
+        (
+            "routes: {a: {run: extract, fields: {urll: a}}}",
+            "routes.a.fields.urll: is no field of a reference; did you mean",
+        ),
+        ("routes: {a: {run: extract, fields: {fileId: a}}}", "routes.a.fields.fileId: is no field of a reference; did"),
+        (
+            "routes: {a: {run: extract, fields: {zzz: a}}}",
+            "routes.a.fields.zzz: is no field of a reference; there are url,",
+        ),
+        ("routes: {a: {run: extract, fields: {url: a.}}}", "routes.a.fields.url: is no path: a name is missing at its"),
+        ("routes: {a: {run: extract, fields: {url: {path: a}}}}", "routes.a.fields.url: must be a path such as"),
+        ("routes: {a: {run: extract, fields: [url]}}", "routes.a.fields: must be a mapping of fields of a reference"),
+        (
+            "routes: {a: {run: extract, fields: {url: a, file_id: b}}}",
+            "routes.a.fields.file_id: url and file_id exclude each other",
+        ),
+        (
+            "routes: {a: {run: extract, fields: {url: a, metadata: b, metadata.c: d}}}",
+            "routes.a.fields.metadata.c: stands in metadata, which is mapped as a whole",
+        ),
+        (
+            "routes: {a: {run: extract, fields: {url: a, metadata.c: b, 'metadata.`c`': d}}}",
+            "routes.a.fields.metadata.`c`: is metadata.c in another spelling",
+        ),
+        (
+            "routes: {a: {run: extract, fields: {url: a, metadata.b.c: d}}}",
+            "routes.a.fields.metadata.b.c: must be metadata.<key>",
+        ),
+        ("routes: {a: {run: parse, fields: {url: a, processor: b}}}", "routes.a.fields.processor: parse runs take no"),
+        ("routes: {a: {run: split, processor: x, fields: {text: b}}}", "routes.a.fields.text: split runs take no text"),
+        (
+            "routes: {a: {run: parse, fields: {url: a, create.outputs: b}}}",
+            "routes.a.fields.create.outputs: parse runs",
+        ),
+        (
+            "routes: {a: {run: extract, fields: {url: a, priority: {value: 101}}}}",
+            "routes.a.fields.priority: a priority is 1 to 100",
+        ),
+        (
+            "routes: {a: {run: extract, fields: {name: a}}}",
+            "routes.a.fields.name: there is no url, file_id or text for",
+        ),
+        ("routes: {a: {run: extract, fields: {document_id: a}}}", "routes.a.fields: never makes a request: name the"),
+        (
+            "routes: {a: {run: classify, fields: {url: a}}}",
+            "routes.a.fields: never makes a request: processor: classify",
+        ),
+        ("routes: {a: {fields: {url: a}}}", "routes.a.run: is missing: the route maps fields, and run is none of them"),
+        ("routes: {a: {when: [type]}}", "routes.a.when: must be a mapping of conditions"),
+        ("routes: {a: {when: {type: null}}}", "routes.a.when.type: is null, which counts as not there"),
+        ("routes: {a: {when: {header(v): 2.1}}}", "routes.a.when.header(v): must be a text, in quotes"),
+        (
+            "routes: {a: {topic: t}, b: {topic: t}}",
+            "routes.b: is never reached: the route a comes first and takes every",
+        ),
+        (
+            "routes: {a: {topic: t, when: {x: [1, 2]}}, b: {topic: t, when: {y: 1, x: 2}}}",
+            "routes.b: is never reached: the route a comes first and takes every record that this one would take",
+        ),
         ("routes: {a: {topic: extend-connector.failed}}", "routes.a: needs the topic extend-connector.failed for"),
         ("routes: {extend-connector.journal: {}}", "routes.extend-connector.journal: needs the topic"),
         ("start: {on_unclear: drop}", "start.on_unclear: must be park or retry"),

@@ -11,8 +11,11 @@ import pytest
 from connector.accept import INBOX_FULL, INBOX_LOW, INBOX_SHARE, WAITING_MOST
 from connector.core.breaker import Decision
 from connector.core.entry import State
+from connector.core.mapping import mapping_of
 from connector.core.record import Partition
+from connector.core.route import Route
 from connector.core.route_guard import REFUSED_IN_A_ROW
+from connector.core.when import when_of
 from tests.fakes.api import UNCLEAR, Answer, Post, refused_for_good
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import OTHER, P0, P1, Options, World, world
@@ -64,6 +67,32 @@ def test_what_can_never_be_a_run_is_a_dead_letter_with_its_bytes(value: bytes, r
             assert w.sample("dead_letters_total", reason=reason) == 1
 
     scenario()
+
+
+@virtually
+async def test_records_of_another_shape_are_read_by_the_route_that_takes_them() -> None:
+    routes = (
+        Route(
+            "bills", "documents", "extract", "ex_1", when=when_of({"type": "bill"}), mapping=mapping_of({"url": "at"})
+        ),
+        Route("flagged", "documents", "parse", when=when_of({"header(flag)": {"exists": True}})),
+    )
+    bill = b'{"type": "bill", "at": "https://files.example.com/a.pdf", "processor": "ex_9"}'
+    async with world(Options(routes=routes)) as w:
+        w.kafka.deliver(
+            w.record(value=bill),
+            w.record(value=b'{"type": "bill"}'),
+            w.record(value=b'{"type": "other"}'),
+            replace(w.record(), headers=(("flag", b""),)),
+        )
+        await w.until(lambda: len(w.dead_letters()) == 2 and len(w.results()) == 2)
+        first, second = (dict(letter.headers) for letter in w.dead_letters())
+        assert (first["extend.reason"], second["extend.reason"]) == (b"PATH_NOT_FOUND", b"NO_ROUTE")
+        assert first["__connect.errors.exception.message"] == b"url from at: the value has no at"
+        assert w.dead_letters()[0].value == b'{"type": "bill"}'
+        assert sorted(post.run_type for post in w.api.posts) == ["extract", "parse"]
+        assert {result["route"] for result in w.results()} == {"bills", "flagged"}
+        assert w.kafka.offsets[P0] == 4
 
 
 @virtually

@@ -69,6 +69,7 @@ def decoded(value: bytes) -> dict[str, object]:
 class Options:
     """What a test may want otherwise."""
 
+    routes: tuple[Route, ...] = ROUTES
     ordered: bool = False
     most_starts: int = 32
     most_in_flight: int = 20_000
@@ -101,7 +102,7 @@ class World:
         self.kafka = kafka or FakeKafka(journal_codec, self.events)
         self.metrics = Metrics()
         self.gate = StartGate()
-        self.guards = RouteGuards(route.name for route in ROUTES)
+        self.guards = RouteGuards(route.name for route in options.routes)
         self.holdings = Holdings()
         self.fatal: list[BaseException] = []
         self._next: dict[Partition, int] = {}
@@ -139,7 +140,7 @@ class World:
         self.acceptor = Acceptor(
             resolver=Resolver(
                 name=NAME,
-                routes=ROUTES,
+                routes=options.routes,
                 decoder=decoder,
                 journal_bytes=options.journal_limit,
                 size_of=self.journal.encoded_size,
