@@ -43,7 +43,7 @@ from connector.documents import Holdings
 from connector.emit import Emitter
 from connector.find import Finder
 from connector.follow import Follower
-from connector.journal.journal import Journal
+from connector.journal.journal import Journal, entry_bytes
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
@@ -91,6 +91,24 @@ def look_at_topics(config: Config, *, check: bool = True) -> Topics:
     if wrong:
         raise TopicError(wrong)
     return Topics(plan, facts)
+
+
+def build_resolver(config: Config, client_id: str, journal_bytes: int) -> Resolver:
+    """What decides about records, in a worker and wherever somebody asks what a worker would decide.
+
+    Args:
+        config: the configuration.
+        client_id: the process's name, which stands in every journal record.
+        journal_bytes: the largest record that the journal takes.
+    """
+    codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
+    return Resolver(
+        name=config.name,
+        routes=config.core_routes(),
+        decoder=ReferenceDecoder(Codec(load_schema("document_reference"))),
+        journal_bytes=journal_bytes,
+        size_of=partial(entry_bytes, codec, client_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +205,7 @@ def assemble(around: Surroundings) -> Parts:
         metrics=metrics,
     )
     acceptor = Acceptor(
-        resolver=Resolver(
-            name=config.name,
-            routes=config.core_routes(),
-            decoder=ReferenceDecoder(Codec(load_schema("document_reference"))),
-            journal_bytes=limits[journal_topic],
-            size_of=journal.encoded_size,
-        ),
+        resolver=build_resolver(config, around.client_id, limits[journal_topic]),
         journal=journal,
         dead_letter=emitter.dead_letter,
         holdings=holdings,

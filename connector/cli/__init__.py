@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("run", "run", "Run a worker."),
     "webhook": Entry("webhook", "webhook", "Run the webhook ingress; send an event to an address of yours."),
     "submit": Entry("submit", "submit", "Send document references to an input topic."),
+    "plan": Entry("plan", "plan", "Show what records would become, and how long a backlog takes; sends nothing."),
     "results": Entry("results", "results", "Read and decode results and dead letters."),
     "inflight": Entry("inflight", "inflight", "Show the open documents, from the journal."),
     "explain": Entry("explain", "explain", "Show what happened to one document."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +24,7 @@ ConfigOption = Annotated[
 ]
 
 _PROPERTIES = "kafka.properties."
+_KEY_VARIABLES = ("EXTEND_API_KEY", "CONNECTOR__EXTEND__API_KEY")
 
 
 def load_config(path: Path | None) -> Config:
@@ -33,6 +34,21 @@ def load_config(path: Path | None) -> Config:
         ConfigurationError: it has problems; all are in the message.
     """
     return load(path, os.environ)
+
+
+def load_without_key(path: Path | None, *, unneeded: Container[str] = ()) -> Config:
+    """The checked configuration for what needs the plan, and asks the API nothing: a key need not be there.
+
+    Args:
+        path: the file.
+        unneeded: sections that are taken as if they were not there.
+
+    Raises:
+        ConfigurationError: something else has problems; all are in the message.
+    """
+    environ = {name: value for name, value in os.environ.items() if not name.upper().startswith(_KEY_VARIABLES)}
+    # The environment beats the file, so the file that api_key_file names is not read.
+    return examine(path, {**environ, "EXTEND_API_KEY": "sk_none"}, unneeded=unneeded).config
 
 
 def load_for_kafka(path: Path | None) -> Config:

@@ -57,12 +57,12 @@ def other_form(lines: Lines) -> str | None:
     first = next(numbered, (0, b""))[1]
     if first.startswith(b"["):
         return f"It is a JSON array: {_JQ} it: jq -c '.[]' FILE"
-    if first.startswith(b"{") and next(numbered, None) is not None and _goes_on(first):
+    if first.startswith(b"{") and next(numbered, None) is not None and goes_on(first):
         return f"It holds JSON objects over several lines: {_JQ} them: jq -c . FILE"
     return None
 
 
-def _goes_on(line: bytes) -> bool:
+def goes_on(line: bytes) -> bool:
     """Whether a line is the beginning of a JSON text and not a whole one."""
     try:
         json.loads(line)

@@ -17,6 +17,7 @@ from connector.adapters.kafka.properties import producer_properties
 from connector.cli.asking import open_cluster
 from connector.cli.loading import ConfigOption, load_config
 from connector.cli.reference_lines import Lines, from_file, from_options, from_stdin, other_form, ranges
+from connector.cli.topics import input_topic
 from connector.config import Config
 from connector.core.errors import ConnectorError, RecordRejected, TopicError
 from connector.core.framing import Codec
@@ -87,7 +88,7 @@ def submit(
     if unchecked and (avro or key_field):
         raise typer.BadParameter("--unchecked sends bytes as they are: it excludes --avro and --key-field.")
     settings = load_config(config)
-    target = _topic(settings, topic)
+    target = input_topic(settings, topic)
     reference_schema = load_schema("document_reference")
     codec = Codec(reference_schema)
     submission = Submission(
@@ -213,17 +214,6 @@ def _report(sent: Sent, count: int, topic: str, source: _Source, *, stopped: str
 
 def _references(count: int) -> str:
     return f"{count} reference{'' if count == 1 else 's'}"
-
-
-def _topic(config: Config, named: str | None) -> str:
-    inputs = list(dict.fromkeys(route.topic for route in config.core_routes()))
-    if named is None:
-        if len(inputs) == 1:
-            return inputs[0]
-        raise typer.BadParameter(f"There are several input topics, choose with --topic: {', '.join(inputs)}.")
-    if named not in inputs:
-        raise typer.BadParameter(f"No route takes topic {named}; the input topics are {', '.join(inputs)}.")
-    return named
 
 
 def _producer(config: Config, topic: str) -> RecordProducer:

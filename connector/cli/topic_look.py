@@ -38,7 +38,7 @@ def committed_records(
         partitions = [Partition(name, number) for name, found in facts.items() for number in range(found.partitions)]
         ends = cluster.log_ends(partitions, committed=True)
         starts = _starts(cluster, partitions, since_ms)
-    yield from _records(config, client_id, starts, ends)
+    yield from records_between(config, client_id, starts, ends)
 
 
 def record_at(config: Config, command: str, place: Place) -> Record | None:
@@ -58,7 +58,7 @@ def record_at(config: Config, command: str, place: Place) -> Record | None:
         )
     if not first <= place.offset < end:
         return None
-    for record in _records(config, client_id, {partition: place.offset}, {partition: end}):
+    for record in records_between(config, client_id, {partition: place.offset}, {partition: end}):
         return record if record.offset == place.offset else None
     return None
 
@@ -67,9 +67,20 @@ def _starts(cluster: Cluster, partitions: list[Partition], since_ms: int | None)
     return cluster.log_starts(partitions) if since_ms is None else cluster.offsets_at(partitions, since_ms)
 
 
-def _records(
+def records_between(
     config: Config, client_id: str, starts: Mapping[Partition, int], every_end: Mapping[Partition, int]
 ) -> Iterator[Record]:
+    """The committed records of some partitions, read by somebody who joins no group.
+
+    Args:
+        config: the configuration.
+        client_id: names the client in the brokers' logs.
+        starts: the first offset of each partition.
+        every_end: the offset behind the last one; partitions that are not here are not read.
+
+    Raises:
+        TopicError: a partition cannot be read, or no broker says anything for 10 s.
+    """
     ends = {partition: end for partition, end in every_end.items() if end > starts[partition]}
     if not ends:
         return

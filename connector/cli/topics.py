@@ -94,6 +94,22 @@ def plan_of(config: Config) -> Plan:
     return plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
 
 
+def input_topic(config: Config, named: str | None) -> str:
+    """The input topic that an option names; without it the only one.
+
+    Raises:
+        BadParameter: no route takes it, or there are several to choose from.
+    """
+    inputs = list(dict.fromkeys(route.topic for route in config.core_routes()))
+    if named is None:
+        if len(inputs) == 1:
+            return inputs[0]
+        raise typer.BadParameter(f"There are several input topics, choose with --topic: {', '.join(inputs)}.")
+    if named not in inputs:
+        raise typer.BadParameter(f"No route takes topic {named}; the input topics are {', '.join(inputs)}.")
+    return named
+
+
 def _durability(config: Config, plan: Plan, facts: Mapping[str, TopicFacts]) -> list[Remark]:
     journal = facts.get(plan.journal)
     if journal is None:

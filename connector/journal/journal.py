@@ -14,7 +14,7 @@ from connector.clock import Clock
 from connector.core.commit import Kind, Write
 from connector.core.entry import Entry
 from connector.core.journal_record import WRITER_HEADER, JournalCodec, Mark
-from connector.core.record import OutRecord, Partition, Record
+from connector.core.record import Headers, OutRecord, Partition, Record
 from connector.core.signal import Reply
 from connector.core.signals_topic import SignalsTopic
 from connector.documents import Holding
@@ -30,6 +30,15 @@ class Writer(Protocol):
 
     def submit(self, write: Write) -> None:
         """Queue a write."""
+
+
+def entry_bytes(codec: JournalCodec, writer_id: str, entry: Entry) -> int:
+    """Bytes that an entry takes as a journal record, batch included, when this writer writes it."""
+    return OutRecord("", str(entry.tag).encode(), codec.encode_entry(entry), _header(writer_id)).wire_size
+
+
+def _header(writer_id: str) -> Headers:
+    return ((WRITER_HEADER, writer_id.encode()),)
 
 
 class Journal:
@@ -60,7 +69,7 @@ class Journal:
         self._signals = signals
         self._place = place
         self._clock = clock
-        self._header = ((WRITER_HEADER, writer_id.encode()),)
+        self._header = _header(writer_id)
         self._waiting: dict[Write, Written] = {}
 
     def intend(self, holding: Holding, intent: Entry, next_offset: int | None) -> Written:
@@ -106,10 +115,6 @@ class Journal:
     def answer(self, holding: Holding, reply: Reply) -> Written:
         """An operator is told how far a command has come. Only the owner can: the partition's offset goes with it."""
         return self._write("reply", holding, self._replies(reply))
-
-    def encoded_size(self, entry: Entry) -> int:
-        """Bytes that the entry takes as a journal record."""
-        return self._entry(entry).wire_size
 
     def mark(self, partition: Partition, topic_id: str, next_offset: int) -> OutRecord:
         """The record that says how far a partition is accounted for; one goes into every transaction."""

@@ -42,7 +42,7 @@ from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.find import Finder
 from connector.follow import Follower
-from connector.journal.journal import Journal
+from connector.journal.journal import Journal, entry_bytes
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
@@ -164,7 +164,7 @@ class SimWorker:
                 routes=ROUTES,
                 decoder=_decoder,
                 journal_bytes=LARGEST_RECORD,
-                size_of=self._journal.encoded_size,
+                size_of=partial(entry_bytes, codec, self.client_id),
             ),
             journal=self._journal,
             dead_letter=emitter.dead_letter,

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import Literal
 
@@ -33,7 +33,7 @@ from connector.core.topics import signals_topic
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
-from connector.journal.journal import Journal
+from connector.journal.journal import Journal, entry_bytes
 from connector.journal.restore import JournalPlace
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
@@ -143,7 +143,7 @@ class World:
                 routes=options.routes,
                 decoder=decoder,
                 journal_bytes=options.journal_limit,
-                size_of=self.journal.encoded_size,
+                size_of=partial(entry_bytes, journal_codec, "writer-1"),
             ),
             journal=self.journal,
             dead_letter=emitter.dead_letter,
