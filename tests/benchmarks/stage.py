@@ -61,12 +61,18 @@ class Stage:
         self._producer = Producer({"bootstrap.servers": self.servers, "linger.ms": 0, "log_level": 0})
         self.produced_at: dict[Partition, dict[int, float]] = {}
 
-    def open(self, *simulator_options: str, limits: Mapping[str, float | None] | None = None) -> Simulator:
+    def open(
+        self,
+        *simulator_options: str,
+        limits: Mapping[str, float | None] | None = None,
+        start: Mapping[str, object] | None = None,
+    ) -> Simulator:
         """Start the simulated API and make the topics.
 
         Args:
             simulator_options: of the command ``simulator``.
             limits: the connector's own pace (``extend.limits``); by default there is none.
+            start: the section, as the worker takes it.
         """
         simulator = self.fleet.simulator(*simulator_options)
         unlimited = {"get": None, "write": None, "run": None, "files_per_minute": None}
@@ -79,6 +85,7 @@ class Stage:
                 "budget_share": "100%",
             },
             "routes": {"documents": {"topic": self.topic, "run": "extract", "processor": "ex_invoices"}},
+            "start": dict(start or {}),
             "output": {"prefix": self.name},
             "admin": {"host": "127.0.0.1"},
         }

@@ -9,33 +9,35 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.figures import Figures, counted, quantile_of
-from tests.benchmarks.machine import usage
+from tests.benchmarks.machine import Usage, usage
 from tests.benchmarks.stage import Stage, ledger_of, wait_until
 from tests.chaos.processes import Simulator, Worker
 
 pytestmark = pytest.mark.benchmark
 
-OPEN = 20_000
-STEADY_SECONDS = 20.0
+OPEN = 50_000
+STEADY_SECONDS = 60.0
 GETS_PER_SECOND = 75.0
 """Of the largest plan; a sweep needs one or two."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_800)
 def test_open_runs_and_restart(stage: Stage, figures: Callable[[str], Figures]) -> None:
-    simulator = stage.open("--median", "3600", "--spread", "0", limits={"get": GETS_PER_SECOND})
+    simulator = stage.open(
+        *("--median", "3600", "--spread", "0"), limits={"get": GETS_PER_SECOND}, start={"max_in_flight": OPEN}
+    )
     worker = stage.worker()
     stage.await_assignment([worker], 6)
     empty = usage(worker.process.pid)
     begun = time.monotonic()
     stage.produce(OPEN)
-    wait_until(lambda: in_flight(worker) == OPEN and bought(simulator) == OPEN, 600, f"not {OPEN} open runs", every=1)
+    wait_until(lambda: in_flight(worker) == OPEN and bought(simulator) == OPEN, 1_200, f"not {OPEN} open runs", every=1)
     started = time.monotonic() - begun
 
     table = figures(f"{OPEN} open runs, {GETS_PER_SECOND:g} GETs per second")
     table.add("started", f"{OPEN / started:.0f} runs per second")
     table.add("worker's memory before", f"{empty.rss / 1e6:.0f} MB")
-    steady(worker, table)
+    steady(worker, table, empty)
 
     assert worker.process.terminate(25) == 0
     asked = reads(simulator)
@@ -47,14 +49,14 @@ def test_open_runs_and_restart(stage: Stage, figures: Callable[[str], Figures]) 
     wait_until(lambda: in_flight(worker) == OPEN, 60, f"not {OPEN} restored")
     table.add("restart: process start to ready", f"{time.monotonic() - restarted:.1f} s")
     table.add("restart: one partition, assigned to restored", f"{restore_seconds(worker):.1f} s")
-    table.add("restart: worker's memory", f"{usage(worker.process.pid).rss / 1e6:.0f} MB", "below 300 MB")
+    table.add("restart: worker's memory", f"{usage(worker.process.pid).rss / 1e6:.0f} MB")
 
     assert worker.metric("extend_connector_restored_documents_total") == OPEN
     assert worker.process.terminate(25) == 0
     assert len({tag for tag, _ in ledger_of(simulator)}) == bought(simulator) == OPEN
 
 
-def steady(worker: Worker, table: Figures) -> None:
+def steady(worker: Worker, table: Figures, empty: Usage) -> None:
     """What the worker does while nothing but polling happens."""
     before, used, begun = worker.metrics(), usage(worker.process.pid), time.monotonic()
     time.sleep(STEADY_SECONDS)
@@ -62,9 +64,10 @@ def steady(worker: Worker, table: Figures) -> None:
     requests = "extend_connector_api_requests_total"
     asked = sum(counted(before, after, requests, operation=operation) for operation in ("get", "list"))
     lag = "extend_connector_loop_lag_seconds"
-    table.add("worker's memory", f"{now.rss / 1e6:.0f} MB", "below 300 MB")
+    table.add("worker's memory", f"{now.rss / 1e6:.0f} MB")
+    table.add("memory of an open run", f"{(now.rss - empty.rss) / OPEN / 1e3:.1f} KB", "below 4 KB")
     table.add("event loop lag p50", f"{1000 * quantile_of(before, after, lag, 0.5):.1f} ms")
-    table.add("event loop lag p99", f"{1000 * quantile_of(before, after, lag, 0.99):.1f} ms")
+    table.add("event loop lag p99", f"{1000 * quantile_of(before, after, lag, 0.99):.1f} ms", "below 50 ms")
     table.add("GETs per second", f"{asked / lasted:.0f}")
     table.add("worker's share of a core", f"{100 * (now.cpu - used.cpu) / lasted:.0f} %")
 
