@@ -300,7 +300,7 @@ class Following(Generic[RunT]):
             run.rung = True  # that look may have been answered before
         elif run.stage is Stage.ANNOUNCED:
             return
-        elif run.alarms > MOST_FALSE_ALARMS:
+        elif via == "sweep" and run.alarms > MOST_FALSE_ALARMS:
             if run.stage is Stage.RESTING:
                 self._put(run, now + DISTRUSTED_SECONDS)
         else:

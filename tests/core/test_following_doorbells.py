@@ -21,7 +21,7 @@ SOON = 2.0
 
 def flowing(ringer: Ringer, seconds: int, per_second: float = 1.0, **world: object) -> World:
     """A world in which runs of 20 to 110 s begin all the time."""
-    made = World(rate=None, safety=SAFETY, **world)  # type: ignore[arg-type]
+    made = World(rate=None, **({"safety": SAFETY} | world))  # type: ignore[arg-type]
     for number in range(int(seconds * per_second)):
         run = made.start(20.0 + (number * 37) % 90, at=START + number / per_second)
         ringer.attach(made, run)
@@ -144,6 +144,15 @@ def test_within_a_minute_of_the_last_doorbell_lists_are_read_at_full_pace(per_se
     assert delays(world, rung + 62.0, world.now - SOON)[-1] < SOON
 
 
+def test_a_long_safety_interval_puts_full_pace_off_no_longer() -> None:
+    stopped = START + 600.0
+    world = flowing(Ringer(broken_from=stopped), 900, safety=300.0)
+    world.run(stopped - START)
+    assert len([at for at, _ in world.pages if at > START + 100.0]) <= 4
+    world.run(60.5)
+    assert bell(world) is Bell.SILENT
+
+
 def test_they_are_relied_on_again_when_they_ring_again() -> None:
     world = flowing(Ringer(broken_from=START + 300.0, broken_until=START + 600.0), 900)
     world.run(590.0)
@@ -192,6 +201,17 @@ def test_a_good_list_that_is_seldom_read_stays_good_and_shows_everything(manners
     assert len(world.found) == 1_500
     assert {found.via for found in world.found.values()} == {"sweep", "webhook"}
     assert delays(world)[-1] <= SAFETY + manners.lag + SAFETY * (manners.lag > 0) + SOON
+
+
+@pytest.mark.parametrize("manners", [Manners(), Manners(lag=12.0)])
+def test_a_list_that_is_read_each_five_minutes_stays_good_and_shows_everything(manners: Manners) -> None:
+    world = flowing(Ringer(lost=0.1, doubled=0.1), 3_000, 0.5, safety=300.0, manners=manners)
+    for _ in range(70):
+        world.run(50.0)
+        assert trouble(world) is None
+    assert len(world.found) == 1_500
+    assert {found.via for found in world.found.values()} == {"sweep", "webhook"}
+    assert delays(world)[-1] <= 300.0 + SOON + 300.0 * (manners.lag > 0)
 
 
 @pytest.mark.parametrize("manners", [Manners(hidden=1.0), Manners(frozen=START + 200.0), Manners(failing=1.0)])
@@ -272,6 +292,16 @@ def test_doorbells_for_what_has_ended_cost_nothing_and_those_for_what_has_not_ar
     assert len(world.gets) - gets < 20
     world.run(500.0)
     assert len(world.found) == 2
+
+
+def test_a_doorbell_is_not_doubted_for_what_rows_said() -> None:
+    world = World(safety=SAFETY, manners=Manners(lies=1.0))
+    run = world.start(1_000.0)
+    Ringer().attach(world, run)
+    world.run(1_100.0)
+    assert len(world.gets) > 6
+    assert world.found[run.id].via == "webhook"
+    assert world.found[run.id].at - run.end < SOON
 
 
 def test_a_row_is_not_doubted_for_what_doorbells_said() -> None:

@@ -12,7 +12,7 @@ import httpx
 
 from connector.adapters.metrics import Metrics
 from connector.config import Secret
-from connector.config.sections import Start, Webhook
+from connector.config.sections import Follow, Start, Webhook
 from connector.simulator.rules import Rule
 from connector.simulator.settings import Lifetimes
 from connector.webhook.endpoint import PATH
@@ -23,6 +23,7 @@ from tests.kafka.fixtures import UniqueName
 from tests.simulator.conftest import HEADERS
 
 SECONDS = 90.0
+MOST_RUNS = 150
 
 
 @asynccontextmanager
@@ -65,3 +66,27 @@ async def test_a_webhook_finds_the_run_of_a_lost_answer_while_no_list_works(
             assert worker.metric("signals_total", kind="doorbell", result="used") == 1
             assert worker.metric("unclear_starts_total", end="adopted") == 1
     assert_once(history, ["a"])
+
+
+async def test_webhooks_are_counted_on_while_they_ring_and_what_ends_without_them_is_found(
+    kafka: Kafka, unique_name: UniqueName
+) -> None:
+    settings = replace(QUICK, lifetimes=Lifetimes(median=3.0, spread=0.0))
+    follow = Follow(mode="webhook", safety_interval=5.0)
+    names: list[str] = []
+    async with (
+        open_scene(kafka, unique_name("g"), settings=settings) as scene,
+        scene.worker(scene.config(follow=follow)) as worker,
+    ):
+        async with ingress(scene):
+            while worker.metric("webhooks_state", route="documents", state="ringing") != 1:
+                assert len(names) < MOST_RUNS, "webhooks are not counted on"
+                names.append(f"rings-{len(names)}")
+                await scene.write(names[-1])
+                await asyncio.sleep(1.0)
+            await scene.until_results(len(names), within=SECONDS)
+            assert worker.metric("signals_total", kind="doorbell", result="used") > 0
+        lost = [f"silent-{number}" for number in range(3)]
+        await scene.write(*lost)
+        history = await scene.until_results(len(names) + len(lost), within=SECONDS)
+    assert_once(history, [*names, *lost])
