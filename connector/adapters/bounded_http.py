@@ -13,7 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 5.0
-"""From a connection, or from the first byte after an answer, to the end of the headers."""
+"""From a connection, or from the first byte after an answer, to the end of the headers and the body's first byte."""
 IDLE_SECONDS = 15
 """Between an answer and the first byte after it."""
 MOST_CONNECTIONS = 1000
@@ -52,10 +52,13 @@ class BoundedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes; a request that has begun must get somewhere."""
         super().data_received(data)
-        if self.cycle and not self.cycle.response_complete:  # type: ignore[truthy-bool]  # it is None at first
-            self._wait_no_longer()  # the application bounds the rest
-        elif self._too_late is None and not self.transport.is_closing():
-            self._wait_for_headers()
+        self._bound()
+
+    def on_response_complete(self) -> None:
+        """Go on; the next request may have come with this one."""
+        super().on_response_complete()
+        if not self.cycle.response_complete:
+            self._bound()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the parser's words may hold the sender's bytes
         """Answer what is no HTTP, without a word."""
@@ -65,6 +68,14 @@ class BoundedProtocol(H11Protocol):
 
     def _should_upgrade(self) -> bool:
         return False
+
+    def _bound(self) -> None:
+        cycle = self.cycle
+        begun = cycle and not cycle.response_complete  # type: ignore[truthy-bool]  # it is None at first
+        if begun and (cycle.body or not cycle.more_body):
+            self._wait_no_longer()  # the application bounds the rest
+        elif self._too_late is None and not self.transport.is_closing():
+            self._wait_for_headers()
 
     def _wait_for_headers(self) -> None:
         self._too_late = self.loop.call_later(HEADER_SECONDS, self.transport.abort)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
@@ -25,7 +25,7 @@ from connector.webhook.answers import STATUS, Result, Verdict
 
 PATH = "/webhooks/extend"
 BODY_SECONDS = 10.0
-"""How long a body may take, from the end of the headers on."""
+"""How long a body may take, from its first part on."""
 MOST_READING = 64
 """Bodies being read. They are not verified yet: they cost memory, and nothing else."""
 MOST_WRITING = 1024
@@ -143,9 +143,14 @@ class Endpoint:
         if self._reading >= MOST_READING:
             raise _Refused(Verdict.BUSY)
         self._reading += 1
+        body = bytearray()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await _body(receive)
+            # Mostly the first part is all of it, and needs no timer: the protocol waits for it, and not for long.
+            if _add(body, await receive()):
+                async with asyncio.timeout(BODY_SECONDS):
+                    while _add(body, await receive()):
+                        pass
+            return bytes(body)
         except TimeoutError:
             raise _Refused(Verdict.TOO_SLOW) from None
         finally:
@@ -199,17 +204,14 @@ def _check_form(headers: Headers) -> None:
             raise _Refused(Verdict.TOO_LARGE)
 
 
-async def _body(receive: Receive) -> bytes:
-    parts = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Refused(Verdict.GONE)
-        parts += message.get("body", b"")
-        if len(parts) > MAX_BODY_BYTES:
-            raise _Refused(Verdict.TOO_LARGE)
-        if not message.get("more_body", False):
-            return bytes(parts)
+def _add(body: bytearray, message: Message) -> bool:
+    """Add a part, and say whether there is more to come."""
+    if message["type"] == "http.disconnect":
+        raise _Refused(Verdict.GONE)
+    body += message.get("body", b"")
+    if len(body) > MAX_BODY_BYTES:
+        raise _Refused(Verdict.TOO_LARGE)
+    return bool(message.get("more_body", False))
 
 
 async def _send(send: Send, status: int) -> None:

@@ -71,7 +71,7 @@ DOUBLED = f"x-extend-request-signature: {'1' * 64}\r\n"
         pytest.param(plain(f"POST {PATH} HTTP/1.1", "content-length: -1\r\n"), {400}, id="negative length"),
         pytest.param(plain(f"POST {PATH} HTTP/1.1", "transfer-encoding: gzip\r\n"), {400}, id="transfer encoding"),
         pytest.param(
-            unsigned(head="transfer-encoding: chunked\r\n"), {400, 401}, id="length and chunks"
+            unsigned(head="transfer-encoding: chunked\r\n"), {0, 400, 401}, id="length and chunks"
         ),
         pytest.param(plain(f"GET {PATH} HTTP/1.1"), {404}, id="GET"),
         pytest.param(plain(f"TRACE {PATH} HTTP/1.1"), {404}, id="TRACE"),
@@ -141,6 +141,21 @@ async def test_slow_headers_end_in_a_closed_connection(stage: Stage, monkeypatch
     with suppress(ConnectionError):
         assert await reader.read() == b""
     writer.close()
+
+
+@pytest.mark.parametrize("before", [b"", request(event(kind="unknown"))], ids=["alone", "behind another one"])
+async def test_a_body_that_does_not_begin_ends_in_a_closed_connection(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    monkeypatch.setattr(bounded_http, "HEADER_SECONDS", 0.2)
+    head, _, _ = request(event(2)).partition(b"\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+    writer.write(before + head + b"\r\n\r\n")
+    with suppress(ConnectionError):
+        assert (await reader.read()).count(b"HTTP/1.1") == bool(before)
+    writer.close()
+    await until(lambda: stage.count("gone"))
+    assert stage.endpoint._reading == 0
 
 
 async def test_a_slow_body_is_refused_in_the_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
