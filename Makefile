@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos fuzz bench bench-follow format lock schemas clean
+.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-follow format lock schemas clean
 
 ARGS =
 MINUTES = 4
@@ -50,6 +50,9 @@ fuzz: .venv/.installed ## throw EXAMPLES=200000 made-up webhooks and MINUTES=4 o
 
 bench: .venv/.installed ## print speed and memory of this machine
 	$(RUN) pytest -m benchmark -s tests/benchmarks $(ARGS)
+
+bench-webhook: .venv/.installed ## the same for webhooks alone: beside a bare handler, under a flood, and to the result
+	$(RUN) pytest -m benchmark -s tests/benchmarks/test_webhook.py tests/benchmarks/test_doorbells.py $(ARGS)
 
 bench-follow: .venv/.installed ## compare ways to follow runs, for real by MINUTES=4 each; writes docs/performance.md
 	@$(RUN) tests.benchmarks.follow --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(ARGS)

@@ -65,14 +65,14 @@ class Stage:
         self,
         *simulator_options: str,
         limits: Mapping[str, float | None] | None = None,
-        start: Mapping[str, object] | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> Simulator:
         """Start the simulated API and make the topics.
 
         Args:
             simulator_options: of the command ``simulator``.
             limits: the connector's own pace (``extend.limits``); by default there is none.
-            start: the section, as the worker takes it.
+            more: further sections of the configuration.
         """
         simulator = self.fleet.simulator(*simulator_options)
         unlimited = {"get": None, "write": None, "run": None, "files_per_minute": None}
@@ -85,9 +85,9 @@ class Stage:
                 "budget_share": "100%",
             },
             "routes": {"documents": {"topic": self.topic, "run": "extract", "processor": "ex_invoices"}},
-            "start": dict(start or {}),
             "output": {"prefix": self.name},
             "admin": {"host": "127.0.0.1"},
+            **(more or {}),
         }
         self._config.write_text(yaml.safe_dump(settings))
         self._make_topics()
@@ -98,6 +98,12 @@ class Stage:
         worker = self.fleet.worker(name, self._config, env=_KEY, stop_at=stop_at)
         worker.wait_ready()
         return worker
+
+    def ingress(self, port: int, secret: str) -> Worker:
+        """A webhook ingress that takes webhooks."""
+        ingress = self.fleet.ingress("ingress", self._config, port, secret)
+        ingress.wait_ready()
+        return ingress
 
     def await_assignment(self, workers: Iterable[Worker], each: int, within: float = _SECONDS) -> None:
         """Wait until every worker owns so many partitions, restored.
