@@ -53,7 +53,7 @@ class Config(Section):
     """Reading the input topics."""
 
     routes: Routes = Field(default_factory=lambda: {"documents": Route()})
-    """What to do with the references of which topic, by the route's name; the first route of a topic wins."""
+    """What to do with the records of which topic, by the route's name; the first that takes a record wins."""
 
     start: Start = Start()
     """Starting runs."""
