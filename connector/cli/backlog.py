@@ -65,9 +65,9 @@ def look_at_backlog(config: Config, topic: str, most: int) -> Backlog:
     if not total:
         # Nothing is left to do: what came last shows best how records look.
         left = {each: ends[each] - firsts[each] for each in partitions}
-        share = _shares(left, most)
-        begins = {each: ends[each] - share[each] for each in partitions}
     share = _shares(left, most)
+    if not total:
+        begins = {each: ends[each] - share[each] for each in partitions}
     until = {each: begins[each] + count for each, count in share.items() if count}
     records = tuple(records_between(config, client_id, begins, until))
     plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)

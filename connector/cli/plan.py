@@ -29,7 +29,7 @@ from connector.core.run_types import RUN_TYPES
 from connector.core.topics import needed_bytes
 
 _COMMAND = "plan"
-_NOT_FOR_FILES = ("kafka", "webhook", "admin")
+_UNNEEDED = ("webhook", "admin")
 _LONG_TEXT = 400
 """Characters of a text that a person is shown; with --json there is all of it."""
 
@@ -68,7 +68,7 @@ def plan(
     """
     if source is None and (key is not None or header):
         raise typer.BadParameter("--key and --header go with a FILE; the records of a topic have their own.")
-    settings = load_without_key(config, unneeded=() if source is None else _NOT_FOR_FILES)
+    settings = load_without_key(config, unneeded=_UNNEEDED if source is None else ("kafka", *_UNNEEDED))
     target = input_topic(settings, topic)
     if source is None:
         backlog = look_at_backlog(settings, target, sample)

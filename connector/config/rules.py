@@ -227,7 +227,7 @@ def _mapping(path: Path, route: CoreRoute) -> Iterator[Finding]:
         target = next((each.target for each in route.mapping.assignments if each.place(error.path)), None)
         if target is not None:
             yield Finding((*fields, target), error.complaint, others)
-        elif error.path in {"", "processor"}:
+        elif error.path in {"", "processor", "metadata"}:
             yield Finding(fields, f"never makes a request: {error}", others)
 
 

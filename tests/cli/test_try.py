@@ -37,7 +37,9 @@ class Done:
 
 async def _try(folder: Path, base_url: str, *arguments: str, more: str = "", interrupt: float | None = None) -> Done:
     (folder / "connector.yaml").write_text(
-        f"name: invoices\nroutes: {{documents: {{run: extract, processor: ex_1}}}}\n{more}",
+        # What it says about records is no business of `try`, which has none.
+        "name: invoices\nroutes: {documents: {run: extract, processor: ex_1, when: {a: b}, fields: {url: at}}}\n"
+        + more,
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable,

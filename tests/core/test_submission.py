@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from connector.core.errors import RecordRejected
 from connector.core.framing import MARKER, Codec
+from connector.core.mapping import mapping_of
 from connector.core.reasons import Reason
 from connector.core.reference import ReferenceDecoder
 from connector.core.route import Route
@@ -115,3 +117,27 @@ def test_create_fields_of_the_api_reach_it_through_avro() -> None:
     assert value is not None
     assert DECODER.decode(value).create == {"secrets": {"token": "s"}}
     assert avro_datum({**reference, "create": {"outputs": []}})["create"] == '{"outputs":[],"secrets":{"token":"s"}}'
+
+
+def mapped(fields: Mapping[str, object], key_field: str | None = None, codec: Codec | None = None) -> Submission:
+    routes = (Route("own", "documents", "extract", "ex_1", mapping=mapping_of(fields)),)
+    return Submission("invoices", "documents", routes, DECODER, key_field, codec)
+
+
+def test_records_of_another_shape_are_checked_as_their_route_reads_them() -> None:
+    text = b'{"order": {"nr": 7}, "at": "https://example.com/a.pdf"}'
+    fields = {"url": "at", "document_id": "order.nr", "metadata.customer": "key()"}
+    record = mapped(fields, "order.nr").record(text)
+    assert (record.key, record.value) == (b"7", text)
+    with pytest.raises(RecordRejected, match=r"metadata.customer from key\(\): the record has no key"):
+        mapped(fields).record(text)
+    with pytest.raises(RecordRejected, match="url from att: the value has no att; did you mean at\\?"):
+        mapped({"url": "att"}).record(text)
+
+
+def test_a_record_that_is_no_object_can_be_sent_and_has_no_field_for_a_key() -> None:
+    text = b'["https://example.com/a.pdf"]'
+    assert mapped({"url": "[0]"}).record(text).value == text
+    for submission in (mapped({"url": "[0]"}, key_field="id"), mapped({"url": "[0]"}, codec=CODEC)):
+        with pytest.raises(RecordRejected, match="an object belongs here, not an array"):
+            submission.record(text)
