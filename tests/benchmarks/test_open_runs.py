@@ -24,7 +24,7 @@ GETS_PER_SECOND = 75.0
 @pytest.mark.timeout(1_800)
 def test_open_runs_and_restart(stage: Stage, figures: Callable[[str], Figures]) -> None:
     simulator = stage.open(
-        *("--median", "3600", "--spread", "0"), limits={"get": GETS_PER_SECOND}, start={"max_in_flight": OPEN}
+        *("--median", "3600", "--spread", "0"), limits={"get": GETS_PER_SECOND}, more={"start": {"max_in_flight": OPEN}}
     )
     worker = stage.worker()
     stage.await_assignment([worker], 6)
