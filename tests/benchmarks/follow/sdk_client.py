@@ -62,6 +62,13 @@ class Documents:
         return run if is_terminal(run.status) else None
 
 
+def _peak_memory() -> int:
+    """Bytes. Not ``ru_maxrss``, which a child inherits from whoever started it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
 def main(arguments: Sequence[str]) -> int:
     """Carry documents at the instants (seconds from now) of a file, and write what became of them to another.
 
@@ -84,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         "delays": documents.delays,
         "failures": documents.failures,
         "cpu": used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime,
-        "memory": used.ru_maxrss * 1024,
+        "memory": _peak_memory(),
     }
     Path(outcome).write_text(json.dumps(told), encoding="utf-8")
     return 0
