@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,14 @@ class Done:
         return found
 
 
-async def _try(folder: Path, base_url: str, *arguments: str, more: str = "", interrupt: float | None = None) -> Done:
+async def _try(
+    folder: Path,
+    base_url: str,
+    *arguments: str,
+    more: str = "",
+    interrupt: Callable[[asyncio.StreamReader], Awaitable[bytes]] | None = None,
+) -> Done:
+    """The command, from its start to its end; interrupted when ``interrupt`` has seen enough of its stderr."""
     (folder / "connector.yaml").write_text(
         # What it says about records is no business of `try`, which has none.
         "name: invoices\nroutes: {documents: {run: extract, processor: ex_1, when: {a: b}, fields: {url: at}}}\n"
@@ -53,11 +61,12 @@ async def _try(folder: Path, base_url: str, *arguments: str, more: str = "", int
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    if interrupt is not None:
-        await asyncio.sleep(interrupt)
+    seen = b""
+    if interrupt is not None and process.stderr is not None:
+        seen = await asyncio.wait_for(interrupt(process.stderr), 60)
         process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 60)
-    text = err.decode()
+    text = (seen + err).decode()
     assert "Traceback" not in text, text
     assert "canary" not in text
     return Done(process.returncode, out.decode(), text)
@@ -150,7 +159,9 @@ async def test_a_refused_create_says_nothing_of_a_run(tmp_path: Path) -> None:
 async def test_a_run_is_named_as_soon_as_it_is_known(tmp_path: Path) -> None:
     slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
     async with SimulatorServer(settings=slow) as api:
-        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", "--async", interrupt=4.0)
+        ended = await _try(
+            *(tmp_path, api.base_url, URL, "--run", "parse", "--async"), interrupt=asyncio.StreamReader.readline
+        )
     assert ended.code == 130
     created, goes_on = ended.err.splitlines()
     run_id = created.removeprefix("Run ").removesuffix(" was created.")
@@ -159,9 +170,16 @@ async def test_a_run_is_named_as_soon_as_it_is_known(tmp_path: Path) -> None:
 
 
 async def test_an_interrupted_synchronous_call_says_that_a_run_may_exist(tmp_path: Path) -> None:
-    slow = Settings(lifetimes=Lifetimes(median=600, spread=0))
+    ledger = tmp_path / "ledger"
+
+    async def bought(_: asyncio.StreamReader) -> bytes:
+        while not _created(ledger):  # noqa: ASYNC110 - a file has no event
+            await asyncio.sleep(0.05)
+        return b""
+
+    slow = Settings(lifetimes=Lifetimes(median=600, spread=0), ledger=ledger)
     async with SimulatorServer(settings=slow) as api:
-        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", interrupt=4.0)
+        ended = await _try(tmp_path, api.base_url, URL, "--run", "parse", interrupt=bought)
     assert ended.code == 130
     assert "a parse run may exist" in ended.err
 
