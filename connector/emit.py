@@ -12,6 +12,7 @@ from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
 from connector.core.framing import Codec
 from connector.core.open_run import Via
+from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Record
 from connector.core.result import ObservedVia, failed_run, result_record
 from connector.core.run import Run
@@ -85,7 +86,7 @@ class Emitter:
         self._count(entry, ending, result)
         return entry.review() if review else None
 
-    def dead_letter(self, record: Record, error: RecordRejected) -> OutRecord:
+    def dead_letter(self, record: Record, error: RecordRejected, *, run_may_exist: bool = False) -> OutRecord:
         """The dead letter of a record, byte for byte, with the reason in its headers."""
         topic = dead_letter_topic(self._prefix)
         return dead_letter(
@@ -98,12 +99,15 @@ class Emitter:
             topic=topic,
             connector=self._name,
             max_bytes=self._limits[topic],
+            run_may_exist=run_may_exist,
         )
 
     def dead_letter_of(self, entry: Entry, error: RecordRejected) -> OutRecord:
         """The dead letter of an accepted document that has no run."""
         record = Record(entry.partition, entry.tag.offset, entry.key, entry.value, entry.headers)
-        return self.dead_letter(record, error)
+        # Once it was started again, or is given up, an earlier start may have made a run that nobody has found.
+        run_may_exist = entry.repeats > 0 or error.reason == Reason.DROPPED
+        return self.dead_letter(record, error, run_may_exist=run_may_exist)
 
     async def _write(
         self,

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from connector.adapters.kafka.exclusive import ExclusiveProducer
 from connector.adapters.kafka.properties import producer_properties
 from connector.cli.asking import open_cluster
-from connector.cli.topic_look import committed_records, record_at
+from connector.cli.topic_look import committed_records, record_at, records_behind
 from connector.config import Config
 from connector.core.entry import Request
-from connector.core.errors import RecordRejected, TopicError
+from connector.core.errors import ConnectorError, RecordRejected, TopicError
 from connector.core.framing import Codec
-from connector.core.record import OutRecord, Record
+from connector.core.record import OutRecord, Partition, Record
 from connector.core.reference import ReferenceDecoder
 from connector.core.replay import (
-    RUN_MAY_EXIST,
     DeadLetter,
+    Original,
     letter_of,
     newest_by_source,
+    original_of,
     replay_record,
     replayed_as,
     restored,
@@ -31,6 +32,8 @@ from connector.schema_files import load_schema
 
 _CLIENT = "replay"
 _MAX_BYTES = 1_000_000
+_SKEW_MS = 600_000
+"""By so much the clocks of workers and operators may differ, where an input topic was made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +88,37 @@ class LetterBox:
             )
         return letter
 
-    def replays(self, letters: Sequence[DeadLetter]) -> Mapping[str, Place]:
-        """Where letters were sent again, by the letter's own place. Such a record is younger than its letter."""
-        topics = {letter.source.partition.topic for letter in letters}
-        since = min((letter.timestamp or 0 for letter in letters), default=0)
-        found: dict[str, Place] = {}
-        for record in committed_records(self._config, _CLIENT, topics, since) if topics else ():
-            origin = replayed_as(record.headers)
-            if origin is not None:
-                found[origin] = Place(record.partition, record.offset)
+    def replays(self, letters: Sequence[DeadLetter]) -> Mapping[Place, Place]:
+        """Where letters were sent again, by their source. Such a record stands behind its source, in that partition.
+
+        Raises:
+            TopicError: a transaction in an input topic does not end, or Kafka cannot be asked.
+        """
+        offsets: dict[Partition, int] = {}
+        for letter in letters:
+            partition, offset = letter.source.partition, letter.source.offset
+            offsets[partition] = min(offset, offsets.get(partition, offset))
+        since = min((letter.timestamp or 0 for letter in letters), default=0) - _SKEW_MS
+        sources = {str(copy): letter.source for letter in letters for copy in letter.copies}
+        found: dict[Place, Place] = {}
+        for record in records_behind(self._config, _CLIENT, offsets, since) if offsets else ():
+            source = sources.get(replayed_as(record.headers) or "")
+            if source is not None:
+                found[source] = Place(record.partition, record.offset)
         return found
+
+    def originals(self, letters: Sequence[DeadLetter]) -> Mapping[Place, Original]:
+        """What letters keep of their records, by the letters' own places."""
+        wanted = {letter.place for letter in letters}
+        records = committed_records(self._config, _CLIENT, [self._topic])
+        places = ((Place(record.partition, record.offset), record) for record in records)
+        return {place: original_of(record) for place, record in places if place in wanted}
 
     def fate(
         self,
         letter: DeadLetter,
-        replays: Mapping[str, Place],
+        kept: Original | None,
+        replays: Mapping[Place, Place],
         *,
         mended: bytes | None = None,
         again: bool = False,
@@ -109,24 +128,33 @@ class LetterBox:
 
         Args:
             letter: the letter.
+            kept: what it keeps of its record; None where it has gone meanwhile.
             replays: what was sent again before.
             mended: a value instead of the original's.
             again: it is no objection that it was sent again before.
             accept_cost: it is no objection that its run may exist.
         """
-        topic, at = letter.source.partition.topic, replays.get(str(letter.place))
+        topic, at = letter.source.partition.topic, replays.get(letter.source)
         if topic not in self._inputs:
             return Fate(letter, objection=f"no route takes topic {topic} any more")
+        if kept is None:
+            return Fate(letter, objection=f"{self._topic} does not hold it any more")
         if at is not None and not again:
             text = f"it was sent again before, as {at}; --again sends it once more, and may pay once more"
             return Fate(letter, objection=text)
-        if letter.reason in RUN_MAY_EXIST and not accept_cost:
-            text = "a person dropped it, and its run may exist; --accept-cost sends it all the same, and may pay twice"
+        if letter.run_may_exist and not accept_cost:
+            text = "an earlier start may have made a run; --accept-cost sends it all the same, and may pay twice"
             return Fate(letter, objection=text)
-        whole = letter
-        if letter.omitted and (mended is None or set(letter.omitted) != {"value"}):
-            whole = restored(letter, record_at(self._config, _CLIENT, letter.source))
-        return self._resolved(letter, replay_record(whole, mended))
+        try:
+            whole = self._whole(letter, kept, mended)
+        except ConnectorError as error:
+            return Fate(letter, objection=str(error))
+        return self._resolved(letter, replay_record(letter, whole, mended))
+
+    def _whole(self, letter: DeadLetter, kept: Original, mended: bytes | None) -> Original:
+        if not letter.omitted or (mended is not None and set(letter.omitted) == {"value"}):
+            return kept
+        return restored(letter, kept, record_at(self._config, _CLIENT, letter.source))
 
     def _resolved(self, letter: DeadLetter, record: OutRecord) -> Fate:
         if record.value is None:

@@ -45,7 +45,7 @@ def replay(
     again: Annotated[bool, typer.Option("--again", help="With send: also what was sent again before.")] = False,
     accept_cost: Annotated[
         bool,
-        typer.Option("--accept-cost", help="With send: also what a person dropped; its run may exist and be paid."),
+        typer.Option("--accept-cost", help="With send: also those whose run may exist: dropped, or started again."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With send: do not ask.")] = False,
     as_json: Annotated[
@@ -107,7 +107,7 @@ def _places(action: str, texts: Sequence[str], *, reason: str | None, value: Pat
         raise typer.BadParameter("send takes either PLACEs or --reason.")
     if value is not None and len(texts) != 1:
         raise typer.BadParameter("--value goes with one PLACE: it is the mended value of that record.")
-    return [place for place in found if place is not None]
+    return list(dict.fromkeys(place for place in found if place is not None))
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -121,7 +121,7 @@ def _show_all(box: LetterBox, reason: str | None, *, as_json: bool) -> None:
     letters = box.letters(reason)
     replays = box.replays(letters)
     if as_json:
-        print_lines([_line(letter, replays.get(str(letter.place))) for letter in letters])
+        print_lines([_line(letter, replays.get(letter.source)) for letter in letters])
     elif not letters:
         typer.echo("No dead letter is there." if reason is None else f"None has the reason {reason}.", err=True)
     elif reason is None:
@@ -133,20 +133,22 @@ def _show_all(box: LetterBox, reason: str | None, *, as_json: bool) -> None:
 def _show(box: LetterBox, place: Place) -> None:
     """One letter, its value too: who may read the topic may read it."""
     letter = box.at(place)
-    at = box.replays([letter]).get(str(letter.place))
-    fate = box.fate(letter, {}, accept_cost=True)
+    at = box.replays([letter]).get(place)
+    kept = box.originals([letter]).get(letter.place)
+    fate = box.fate(letter, kept, {}, accept_cost=True)
     for name, text in (
         ("source", str(letter.source)),
         ("time", moment(letter.timestamp)),
         ("reason", letter.reason),
         ("message", letter.message),
         ("left out", ", ".join(letter.omitted) or None),
+        ("run", "an earlier start may have made one" if letter.run_may_exist else None),
         ("sent again as", None if at is None else str(at)),
         ("sent now", fate.objection if fate.request is None else f"it would buy {_one(fate.request)}"),
     ):
         if text is not None:
             typer.echo(f"{name}: {printable(text)}")
-    typer.echo(f"value: {readable(letter.value)}")
+    typer.echo(f"value: {readable(kept.value if kept is not None else None)}")
 
 
 def _send(
@@ -162,7 +164,11 @@ def _send(
     producer = box.producer(letters)
     try:
         replays = box.replays(letters)  # only now: whoever was at it before can add nothing any more
-        fates = [box.fate(each, replays, mended=mended, again=again, accept_cost=accept_cost) for each in letters]
+        kept = box.originals(letters)
+        fates = [
+            box.fate(each, kept.get(each.place), replays, mended=mended, again=again, accept_cost=accept_cost)
+            for each in letters
+        ]
         good = [fate for fate in fates if fate.record is not None]
         _say_objections([fate for fate in fates if fate.record is None])
         if not good or not (yes or _confirmed(good)):
@@ -213,19 +219,19 @@ def _line(letter: DeadLetter, at: Place | None) -> dict[str, object]:
     }
 
 
-def _print_reasons(letters: Sequence[DeadLetter], replays: Mapping[str, Place]) -> None:
+def _print_reasons(letters: Sequence[DeadLetter], replays: Mapping[Place, Place]) -> None:
     table = Table("reason", "dead letters", "sent again", "oldest", "newest", box=None)
     for reason in sorted({letter.reason for letter in letters}):
         those = [letter for letter in letters if letter.reason == reason]
-        sent = sum(str(letter.place) in replays for letter in those)
+        sent = sum(letter.source in replays for letter in those)
         times = [moment(each.timestamp) for each in (those[0], those[-1])]
         table.add_row(cell(reason), str(len(those)), str(sent), *times)
     Console(width=WIDTH).print(table)
 
 
-def _print_letters(letters: Sequence[DeadLetter], replays: Mapping[str, Place]) -> None:
+def _print_letters(letters: Sequence[DeadLetter], replays: Mapping[Place, Place]) -> None:
     table = Table("time", "source", "sent again", "message", box=None)
     for letter in letters:
-        at = replays.get(str(letter.place))
+        at = replays.get(letter.source)
         table.add_row(moment(letter.timestamp), cell(letter.source), cell(at), cell(letter.message))
     Console(width=WIDTH).print(table)

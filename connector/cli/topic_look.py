@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.journal_reader import SILENCE_SECONDS
 from connector.adapters.kafka.properties import reader_properties
 from connector.adapters.kafka.reading import AssignedReader
@@ -18,16 +17,13 @@ from connector.core.sought import Place
 _WAIT_SECONDS = 0.2
 
 
-def committed_records(
-    config: Config, command: str, topics: Iterable[str], since_ms: int | None = None
-) -> Iterator[Record]:
+def committed_records(config: Config, command: str, topics: Iterable[str]) -> Iterator[Record]:
     """The committed records of topics as they are now, partition by partition; topics that do not exist have none.
 
     Args:
         config: the configuration.
         command: names the client in the brokers' logs.
         topics: the topics.
-        since_ms: only what was written from then on, in milliseconds since the epoch; None for everything.
 
     Raises:
         TopicError: Kafka cannot be asked, or says nothing for 10 s.
@@ -37,7 +33,32 @@ def committed_records(
         facts = cluster.topics(topics)
         partitions = [Partition(name, number) for name, found in facts.items() for number in range(found.partitions)]
         ends = cluster.log_ends(partitions, committed=True)
-        starts = _starts(cluster, partitions, since_ms)
+        starts = cluster.log_starts(partitions)
+    yield from records_between(config, client_id, starts, ends)
+
+
+def records_behind(config: Config, command: str, offsets: Mapping[Partition, int], since_ms: int) -> Iterator[Record]:
+    """All records of some partitions that stand behind an offset, or are younger than an instant, up to the log's end.
+
+    Transactions that are open are waited for: what others have committed behind them must not be missed.
+
+    Args:
+        config: the configuration.
+        command: names the client in the brokers' logs.
+        offsets: of each partition; one that is behind the log's end is of an earlier topic of that name.
+        since_ms: milliseconds since the epoch.
+
+    Raises:
+        TopicError: a transaction stays open for 10 s, Kafka cannot be asked, or says nothing for 10 s.
+    """
+    client_id = f"{config.name}-{command}"
+    with open_cluster(config, client_id) as cluster:
+        facts = cluster.topics({partition.topic for partition in offsets})
+        there = [each for each in offsets if each.topic in facts and each.number < facts[each.topic].partitions]
+        ends = cluster.log_ends(there, committed=False)
+        firsts, young = cluster.log_starts(there), cluster.offsets_at(there, max(0, since_ms))
+    behind = {each: offsets[each] + 1 if offsets[each] < ends[each] else firsts[each] for each in there}
+    starts = {each: max(firsts[each], min(behind[each], young[each])) for each in there}
     yield from records_between(config, client_id, starts, ends)
 
 
@@ -63,10 +84,6 @@ def record_at(config: Config, command: str, place: Place) -> Record | None:
     return None
 
 
-def _starts(cluster: Cluster, partitions: list[Partition], since_ms: int | None) -> Mapping[Partition, int]:
-    return cluster.log_starts(partitions) if since_ms is None else cluster.offsets_at(partitions, since_ms)
-
-
 def records_between(
     config: Config, client_id: str, starts: Mapping[Partition, int], every_end: Mapping[Partition, int]
 ) -> Iterator[Record]:
@@ -79,7 +96,8 @@ def records_between(
         every_end: the offset behind the last one; partitions that are not here are not read.
 
     Raises:
-        TopicError: a partition cannot be read, or no broker says anything for 10 s.
+        TopicError: a partition cannot be read, no broker says anything for 10 s, or a transaction in front of an end
+            stays open for so long.
     """
     ends = {partition: end for partition, end in every_end.items() if end > starts[partition]}
     if not ends:
@@ -94,7 +112,16 @@ def records_between(
             if reader.events > events:
                 events, since = reader.events, time.monotonic()
             elif time.monotonic() - since > SILENCE_SECONDS:
-                raise TopicError([f"No broker says anything about {next(iter(ends)).topic} any more."])
+                raise TopicError([_why_silent(next(iter(ends)).topic, held_back=reader.is_held_back(ends))])
             yield from (record for record in records if record.offset < ends[record.partition])
     finally:
         reader.close()
+
+
+def _why_silent(topic: str, *, held_back: bool) -> str:
+    if held_back:
+        return (
+            f"A transaction in {topic} has not ended, and what stands behind it cannot be seen. Look again when it "
+            "has; kafka-transactions.sh finds one that hangs."
+        )
+    return f"No broker says anything about {topic} any more."

@@ -15,6 +15,9 @@ from connector.core.redaction import Redactor
 CONNECT = "__connect.errors."
 """Kafka Connect's prefix."""
 
+RUN_MAY_EXIST = "extend.run_may_exist"
+"""Header of a dead letter whose document was started, and nobody knows whether that made a run."""
+
 MAX_HEADER_CHARS = 500
 """Of every text that we put into a header."""
 
@@ -32,6 +35,7 @@ def dead_letter(  # noqa: PLR0917 - the record's own parts, in their order
     topic: str,
     connector: str,
     max_bytes: int,
+    run_may_exist: bool = False,
 ) -> OutRecord:
     """The dead letter of a record.
 
@@ -46,6 +50,7 @@ def dead_letter(  # noqa: PLR0917 - the record's own parts, in their order
         topic: the dead-letter topic.
         connector: the connector's name.
         max_bytes: what the topic takes, compared with ``OutRecord.wire_size``.
+        run_may_exist: nobody knows whether an earlier start made a run.
 
     Returns:
         The original with our headers. When that is too large the value is left out, then the original
@@ -53,6 +58,8 @@ def dead_letter(  # noqa: PLR0917 - the record's own parts, in their order
         found in the input topic.
     """
     reasons: Headers = tuple(_reasons(partition, offset, error, connector))
+    if run_may_exist:
+        reasons += ((RUN_MAY_EXIST, b"true"),)
     letter = OutRecord(topic, record_key, record_value, headers + reasons)
     if letter.wire_size > max_bytes and record_value is not None:
         reasons += _left_out("value", record_value)

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.dead_letter import dead_letter
+from connector.core.dead_letter import RUN_MAY_EXIST, dead_letter
 from connector.core.errors import ConnectorError, RecordRejected
 from connector.core.reasons import Reason
 from connector.core.record import Headers, Partition, Record
 from connector.core.replay import (
     REPLAY_OF,
     DeadLetter,
+    Original,
     letter_of,
     newest_by_source,
+    original_of,
     replay_record,
     replayed_as,
     restored,
@@ -25,6 +27,7 @@ from connector.core.sought import Place
 
 SOURCE = Place(Partition("documents", 3), 41)
 PLACE = Place(Partition("documents.dead-letter", 0), 7)
+A, B, C = (Place(PLACE.partition, offset) for offset in (1, 2, 3))
 ERROR = RecordRejected(Reason.NO_FILE, "name the file", path="url", stage="request")
 
 headers = st.lists(
@@ -37,7 +40,13 @@ headers = st.lists(
 
 
 def written(
-    key: bytes | None, value: bytes | None, original: Headers, *, max_bytes: int = 1_000_000, timestamp: int = 5
+    key: bytes | None,
+    value: bytes | None,
+    original: Headers,
+    *,
+    max_bytes: int = 1_000_000,
+    timestamp: int = 5,
+    run_may_exist: bool = False,
 ) -> Record:
     out = dead_letter(
         key,
@@ -49,6 +58,7 @@ def written(
         topic=PLACE.partition.topic,
         connector="invoices",
         max_bytes=max_bytes,
+        run_may_exist=run_may_exist,
     )
     return Record(PLACE.partition, PLACE.offset, out.key, out.value, out.headers, timestamp)
 
@@ -61,18 +71,19 @@ def read(record: Record) -> DeadLetter:
 
 @given(st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=20), headers)
 def test_what_went_in_comes_back_out_even_when_it_was_a_dead_letter_itself(
-    key: bytes | None, value: bytes | None, original: Headers
+    key: bytes | None, value: bytes | None, brought: Headers
 ) -> None:
-    letter = read(written(key, value, original))
-    assert (letter.key, letter.value, letter.headers) == (key, value, original)
+    record = written(key, value, brought)
+    letter, kept = read(record), original_of(record)
+    assert kept == Original(key, value, brought)
     assert (letter.source, letter.place, letter.reason, letter.connector) == (SOURCE, PLACE, "NO_FILE", "invoices")
-    assert letter.message == "url: name the file"
+    assert (letter.message, letter.run_may_exist) == ("url: name the file", False)
 
-    again = replay_record(letter)
+    again = replay_record(letter, kept)
     assert (again.topic, again.partition, again.key, again.value) == ("documents", 3, key, value)
-    assert again.headers == (*original, (REPLAY_OF, b"documents.dead-letter/0/7"))
+    assert again.headers == (*brought, (REPLAY_OF, b"documents.dead-letter/0/7"))
     assert replayed_as(again.headers) == str(letter.place), "the newest mark counts"
-    assert replay_record(letter, b"mended").value == b"mended"
+    assert replay_record(letter, kept, b"mended").value == b"mended"
 
 
 @given(st.lists(st.tuples(st.text(max_size=12), st.none() | st.binary(max_size=12)), max_size=12).map(tuple))
@@ -86,26 +97,35 @@ def test_a_letter_without_its_place_is_no_letter() -> None:
         assert letter_of(replace(record, headers=tuple(each for each in record.headers if each[0] != name))) is None
 
 
+def test_whether_a_run_may_exist_is_told_and_does_not_come_from_the_original() -> None:
+    assert read(written(b"k", b"v", (), run_may_exist=True)).run_may_exist
+    assert not read(written(b"k", b"v", ((RUN_MAY_EXIST, b"true"),))).run_may_exist
+
+
 @pytest.mark.parametrize("max_bytes", [3_000, 2_000, 900])
 def test_what_was_left_out_comes_from_the_input_topic_when_it_is_the_same_there(max_bytes: int) -> None:
-    key, value, original = b"k" * 500, b"v" * 5_000, (("h", b"h" * 1_500),)
-    letter = read(written(key, value, original, max_bytes=max_bytes))
+    whole = Original(b"k" * 500, b"v" * 5_000, (("h", b"h" * 1_500),))
+    record = written(whole.key, whole.value, whole.headers, max_bytes=max_bytes)
+    letter, kept = read(record), original_of(record)
     assert "value" in letter.omitted
-    there = Record(SOURCE.partition, SOURCE.offset, key, value, original)
-    assert replay_record(restored(letter, there)).value == value
-    whole = restored(letter, there)
-    assert (whole.key, whole.headers, whole.omitted) == (key, original, {})
+    there = Record(SOURCE.partition, SOURCE.offset, whole.key, whole.value, whole.headers)
+    assert restored(letter, kept, there) == whole
 
     for gone in (None, replace(there, value=b"another one")):
-        with pytest.raises(ConnectorError, match=r"documents/3/41: its value.* `extend-connector submit`"):
-            restored(letter, gone)
+        with pytest.raises(ConnectorError, match=r"^its value.* `extend-connector submit`"):
+            restored(letter, kept, gone)
 
 
 def test_what_is_whole_needs_no_original() -> None:
-    letter = read(written(b"k", b"v", ()))
-    assert restored(letter, None) is letter
+    record = written(b"k", b"v", ())
+    assert restored(read(record), original_of(record), None) == original_of(record)
 
 
-def test_of_two_topics_of_one_name_the_newer_letter_counts() -> None:
-    old, new = (read(written(b"k", value, (), timestamp=at)) for at, value in ((1, b"old"), (2, b"new")))
-    assert newest_by_source([new, old]) == newest_by_source([old, new]) == {SOURCE: new}
+def test_a_second_letter_of_a_record_is_a_copy_and_one_of_another_record_is_not() -> None:
+    old, new = (replace(read(written(b"k", b"v", (), timestamp=at)), copies=(place,)) for at, place in ((1, A), (2, B)))
+    other = replace(read(written(b"k", b"other", (), timestamp=3)), copies=(C,))
+    for order in ([new, old], [old, new]):
+        (letter,) = newest_by_source(order).values()
+        assert (letter.timestamp, set(letter.copies)) == (2, {A, B})
+    (letter,) = newest_by_source([old, other, new]).values()
+    assert (letter.timestamp, letter.copies) == (3, (C,))

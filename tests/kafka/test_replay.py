@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from confluent_kafka import Producer
 
 from connector.adapters.kafka.exclusive import ExclusiveProducer
 from connector.core.dead_letter import dead_letter
@@ -92,6 +93,34 @@ def test_those_of_one_reason_are_sent_together_but_what_a_person_dropped_only_at
     assert "--accept-cost" in refused.err
     assert made.run("replay", "send", "--reason", "DROPPED", "--yes", "--accept-cost").code == 0
     assert len(inputs(made)) == 4
+
+
+def test_a_record_that_is_named_twice_is_sent_once(made: Project) -> None:
+    fail(made, 17, GOOD, Reason.NO_ROUTE)
+    sent = made.run("replay", "send", f"{made.topic}/0/17", f"{made.topic}/0/017", "--yes")
+    assert (sent.code, len(inputs(made))) == (0, 1), sent.err
+
+
+def test_what_a_second_letter_of_the_record_was_sent_as_counts(made: Project) -> None:
+    for _ in range(2):
+        fail(made, 17, GOOD, Reason.NO_ROUTE)
+        made.run("replay", "send", f"{made.topic}/0/17", "--yes")
+    assert len(inputs(made)) == 1
+
+
+def test_nothing_is_sent_while_an_open_transaction_may_hide_what_was_sent(kafka: Kafka, made: Project) -> None:
+    fail(made, 0, GOOD, Reason.NO_ROUTE)
+    hanging = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{made.name}-other"})
+    hanging.init_transactions(30)
+    hanging.begin_transaction()
+    hanging.produce(made.topic, b"1", partition=0)
+    hanging.flush(30)
+    refused = made.run("replay", "send", f"{made.topic}/0/0", "--yes")
+    assert refused.code == 1
+    assert f"A transaction in {made.topic} has not ended" in refused.err
+    hanging.abort_transaction(30)
+    assert made.run("replay", "send", f"{made.topic}/0/0", "--yes").code == 0
+    assert len(inputs(made)) == 1
 
 
 @pytest.mark.parametrize(

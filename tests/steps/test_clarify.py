@@ -9,7 +9,7 @@ import pytest
 from connector.core.entry import State
 from connector.core.errors import ApiThrottled, ApiUnavailable
 from connector.core.signal import Doorbell, Fact, FactOutcome
-from tests.fakes.api import UNCLEAR, Answer
+from tests.fakes.api import UNCLEAR, Answer, refused_for_good
 from tests.fakes.virtual_time import virtually
 from tests.steps.unclear import LOST, found, here, parked, quiet, unclear
 from tests.steps.world import P0, Options, World, world
@@ -120,6 +120,22 @@ async def test_a_repeated_start_is_watched_for_a_second_run() -> None:
         assert ("watch", tag) in w.finder.asked
         assert record.offset == 0
     assert len(w.results()) == 1
+
+
+@pytest.mark.parametrize(("answers", "may_exist"), [([refused_for_good()], False), ([LOST, refused_for_good()], True)])
+def test_a_refusal_says_whether_an_earlier_start_may_have_made_a_run(answers: list[Answer], may_exist: bool) -> None:  # noqa: FBT001 - a case of the test
+    @virtually
+    async def scenario() -> None:
+        async with world(Options(most_repeats=1)) as w:
+            w.api.script.extend(answers)
+            w.send()
+            await w.until(w.dead_letters)
+            (letter,) = w.dead_letters()
+        headers = dict(letter.headers)
+        assert headers["extend.reason"] == b"REFUSED_BY_API"
+        assert ("extend.run_may_exist" in headers) is may_exist
+
+    scenario()
 
 
 # ---- facts -----------------------------------------------------------------------------------------------------------
