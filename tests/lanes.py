@@ -17,7 +17,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 _LAST = "tests/chaos/test_chaos.py"
-_TRAFFIC = ("tests/acceptance/", "tests/kafka/", "tests/guarantees/test_webhook_storm.py")
+_TRAFFIC = ("tests/acceptance/", "tests/chaos/test_webhooks.py", "tests/kafka/")
 _FAULTS = ("tests/chaos/", "tests/guarantees/")
 
 

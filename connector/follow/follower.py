@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Literal
 
 from connector.adapters.metrics import NEVER, Metrics
@@ -27,6 +28,9 @@ COALESCE_SECONDS = 0.005
 """Wake-ups closer than this are one (measured: 26 instead of 41 microseconds for each due run)."""
 CLOCKS_SECONDS = 5.0
 """What the API's clock, as we know it, may be off by."""
+
+COUNT_SECONDS = 10.0
+"""How often due runs are counted. Under a small plan tens of thousands may be, and the loop stands still for 20 ms."""
 
 
 class Follower:
@@ -82,6 +86,7 @@ class Follower:
         self._by_holding: dict[Holding, set[Followed]] = {}
         self._doorbells = doorbells
         self._states: dict[str, ListState] = {}
+        self._counted = -inf
         self._following: Following[Followed] = Following(
             options=options,
             sweep_interval=sweep_interval,
@@ -236,7 +241,9 @@ class Follower:
     def report(self) -> None:
         """Set the figures that are read off, and tell when a list is relied on or not any more."""
         now = self._clock.monotonic()
-        self._metrics.poller_due_runs.set(self._following.due_count(now))
+        if now >= self._counted + COUNT_SECONDS:
+            self._counted = now
+            self._metrics.poller_due_runs.set(self._following.due_count(now))
         for run_type, state in self._following.states(now).items():
             self._metrics.list_lag_seconds.labels(run_type=run_type).set(state.lag)
             word = _word(state)
