@@ -9,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.core.doorbells import Bell
+from connector.core.following import BACKSTOP_SECONDS
 from connector.core.list_health import Trouble
 from connector.core.open_run import OpenRun, Stage
 from tests.core.following_world import START, Manners, World
 from tests.core.ringing import Ringer
+from tests.core.test_following import NO_FAST_PHASE, hostile
 from tests.summary import Say
 
 SAFETY = 30.0
@@ -273,6 +275,20 @@ def test_whatever_doorbells_do_every_end_is_found_within_the_safety_interval(
     world.run(700.0)
     assert len(world.found) == len(born)
     assert all(delay <= 1.25 * SAFETY + SOON for delay in delays(world))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(bad, hostile, hostile, lives)
+def test_whatever_doorbells_and_lists_do_every_end_is_found(
+    ringer: Ringer, first: Manners, second: Manners, born: list[tuple[float, float, str, str]]
+) -> None:
+    world = World(rate=None, safety=SAFETY, manners=first, options=NO_FAST_PHASE, seed=len(born))
+    for lasts, at, run_type, route in born:
+        ringer.attach(world, world.start(lasts, at=START + at, run_type=run_type, route=route))
+    world.later(START + 250.0, lambda: setattr(world, "manners", second))
+    world.run(2 * BACKSTOP_SECONDS + 700.0, lambda: len(world.found) == len(born))
+    assert len(world.found) == len(born)
+    assert all(delay < 2 * BACKSTOP_SECONDS + 120.0 for delay in delays(world))
 
 
 @settings(max_examples=60, deadline=None)
