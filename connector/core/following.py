@@ -327,11 +327,13 @@ class Following(Generic[RunT]):
         self._timed.put(run, due)
 
     def _poll(self, run: RunT, now: float, part: float = 1.0) -> None:
-        """Look at the run again by the clock, after a part of the time that it wants to wait."""
-        run.stage = Stage.POLLED
+        """Look at the run again by the clock, after a part of the time that it wants to wait; no later than before."""
         wish = self.wish(run, now)
         rest = self._doorbells.rest(run.route) * (1 + 0.25 * self._random())
-        self._timed.put(run, min(now + max(wish, rest) * part, max(now + wish, self._limit(run))))
+        due = min(now + max(wish, rest) * part, max(now + wish, self._limit(run)))
+        run.poll_due = min(due, run.poll_due) if run.stage is Stage.POLLED else due
+        run.stage = Stage.POLLED
+        self._timed.put(run, run.poll_due)
 
     def wish(self, run: RunT, now: float) -> float:
         """Seconds until the run wants to be looked at again by the clock."""

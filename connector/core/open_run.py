@@ -57,6 +57,7 @@ class OpenRun:
         rang: when a doorbell for it came last.
         false_rings: doorbells that the API's own GET did not confirm.
         late: it came to us long after its start, so that an end before that was nobody's to hear.
+        poll_due: when it is looked at, while it is ``POLLED``.
         polled: the list does not show it, so it is looked at by its time.
         failures: looks in a row that failed.
         overdue: ``max_wait_ms`` is over and was reported.
@@ -85,6 +86,7 @@ class OpenRun:
     rang: float = -inf
     false_rings: int = 0
     late: bool = False
+    poll_due: float = 0.0
     polled: bool = False
     failures: int = 0
     overdue: bool = False

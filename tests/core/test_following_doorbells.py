@@ -181,17 +181,19 @@ def test_false_doorbells_do_not_hide_that_the_true_ones_have_stopped() -> None:
 def test_runs_that_are_polled_are_polled_seldom_while_doorbells_ring_and_as_before_when_they_stop() -> None:
     stopped = START + 300.0
     world = flowing(Ringer(broken_from=stopped), 600, interval=None)
-    long = world.start(5_000.0)
+    long = [world.start(5_000.0).id for _ in range(40)]
     world.run(stopped - START)
     assert bell(world) is Bell.RINGING
-    looks = [at for at, run_id in world.gets if run_id == long.id and at > START + 90.0]
-    assert len(looks) > 3
-    assert all(b - a >= SAFETY for a, b in pairwise(looks))
+    looks = [[at for at, run_id in world.gets if run_id == each and at > START + 90.0] for each in long]
+    assert min(len(each) for each in looks) > 3
+    assert all(b - a >= SAFETY for each in looks for a, b in pairwise(each))
     world.run(120.0)
     assert bell(world) is Bell.SILENT
     late = delays(world, stopped + 75.0, stopped + 90.0)
     assert late
     assert late[-1] < 12.0  # the SDK's own schedule
+    looks = [[at for at, run_id in world.gets if run_id == each] for each in long]
+    assert max(b - a for each in looks for a, b in pairwise(each)) <= 1.25 * SAFETY + SOON, "none is put off"
 
 
 # ---- the list, seldom read -----------------------------------------------------------------------------------------
@@ -260,11 +262,11 @@ lives = st.lists(
         st.sampled_from(["documents", "others"]),
     ),
     min_size=1,
-    max_size=60,
+    max_size=40,
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(bad, lives, st.sampled_from([1.0, None]))
 def test_whatever_doorbells_do_every_end_is_found_within_the_safety_interval(
     ringer: Ringer, born: list[tuple[float, float, str, str]], interval: float | None
@@ -277,7 +279,7 @@ def test_whatever_doorbells_do_every_end_is_found_within_the_safety_interval(
     assert all(delay <= 1.25 * SAFETY + SOON for delay in delays(world))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(bad, hostile, hostile, lives)
 def test_whatever_doorbells_and_lists_do_every_end_is_found(
     ringer: Ringer, first: Manners, second: Manners, born: list[tuple[float, float, str, str]]
@@ -291,7 +293,7 @@ def test_whatever_doorbells_and_lists_do_every_end_is_found(
     assert all(delay < 2 * BACKSTOP_SECONDS + 120.0 for delay in delays(world))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(bad, lives)
 def test_a_doorbell_costs_at_most_one_get(ringer: Ringer, born: list[tuple[float, float, str, str]]) -> None:
     world = World(rate=None, safety=SAFETY, seed=len(born))
@@ -338,7 +340,7 @@ def test_a_row_is_not_doubted_for_what_doorbells_said() -> None:
     assert world.found[run.id].at - run.end < SOON
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(bad, lives)
 def test_a_run_is_always_due_some_time(ringer: Ringer, born: list[tuple[float, float, str, str]]) -> None:
     world = World(rate=2.0, safety=SAFETY, seed=len(born))
