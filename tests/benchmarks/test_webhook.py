@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 import httpx
 import pytest
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.benchmark
 WARM_UP = 500
 REQUESTS = 4000
 CONNECTIONS = 32
-ROUNDS = 3
+ROUNDS = 5
 FLOOD = (500.0, 2000.0)
 """Signed and forged ones, per second."""
 SMALLER_FLOODS = ((300.0, 1200.0), (200.0, 800.0), (100.0, 400.0))
@@ -193,8 +194,8 @@ async def test_webhook(
     table = figures(f"Webhooks of about 2.8 kB, {CONNECTIONS} connections, {ROUNDS} rounds in turn, the best of each")
     table.add("accepted, per second of the ingress's CPU", f"{max(ingress.per_core):.0f}")
     table.add("bare handler, the same", f"{max(bare.per_core):.0f}")
-    share = max(ingress.per_core) / max(bare.per_core)
-    table.add("share of the bare handler, by CPU", f"{100 * share:.0f} %", "at least 60 %")
+    shares = [ours / theirs for ours, theirs in zip(ingress.per_core, bare.per_core, strict=True)]
+    table.add("share of the bare handler, by CPU, median", f"{100 * median(shares):.0f} %", "at least 60 %")
     table.add("accepted per second", f"{max(ingress.rates):.0f}")
     table.add("bare handler, the same", f"{max(bare.rates):.0f}")
     for each in floods:

@@ -22,7 +22,7 @@ ACKNOWLEDGED_SECONDS = 5.0
 MOST_WAITING = 10_000
 """Records that are not acknowledged."""
 
-_LOOK_SECONDS = 0.002
+_LOOK_SECONDS = 0.005
 """Between two looks for answers, while something waits for one."""
 _IDLE_SECONDS = 0.1
 """The same while nothing does: librdkafka has log lines to hand over."""
