@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "check": Entry("check", "check", "Validate the configuration and show what it comes to."),
     "topics": Entry("topics", "topics", "Show the topics that are needed; make those that are missing."),
     "run": Entry("run", "run", "Run a worker."),
-    "webhook": Entry("webhook", "webhook", "Run the webhook ingress; send an event to an address of yours."),
+    "webhook": Entry("webhook", "webhook", "Run the webhook ingress; register it at Extend; send a test event."),
     "submit": Entry("submit", "submit", "Send document references to an input topic."),
     "plan": Entry("plan", "plan", "Show what records would become, and how long a backlog takes; sends nothing."),
     "results": Entry("results", "results", "Read and decode results and dead letters."),

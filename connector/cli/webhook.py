@@ -1,11 +1,13 @@
-"""`extend-connector webhook`: the ingress, until SIGTERM; and `webhook send`, a signed event to an address of yours."""
+"""`extend-connector webhook`: the ingress, until SIGTERM; `send`, a signed event to an address of yours; `register`."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,24 +15,32 @@ import typer
 from connector.adapters.kafka.version import librdkafka_version
 from connector.adapters.metrics import Metrics
 from connector.cli.loading import ConfigOption, load_for_kafka
+from connector.cli.register import register
 from connector.cli.service import end_at_once_on_signals, start_log
-from connector.config import Config, Secret, read_signing_secrets
+from connector.config import Config, Secret, load_extend, read_signing_secrets
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
 from connector.core.tag import Tag
 from connector.core.webhook_event import EVENTS
 from connector.webhook.ingress import Ingress, find_topic, verifier_of
 from connector.webhook.sending import deliver, event_body
 
-_RUN, _SEND = "run", "send"
+_RUN, _SEND, _REGISTER = "run", "send", "register"
 
 
 def webhook(
-    action: Annotated[str, typer.Argument(help=f"{_RUN} or {_SEND}.", metavar="ACTION")] = _RUN,
+    action: Annotated[str, typer.Argument(help=f"{_RUN}, {_SEND} or {_REGISTER}.", metavar="ACTION")] = _RUN,
     url: Annotated[str | None, typer.Argument(help="With send: where to.", metavar="URL")] = None,
     *,
     event: Annotated[str, typer.Option(help="With send: the event's type.")] = "extract_run.processed",
     tag: Annotated[str | None, typer.Option(help="With send: the tag in its run's metadata.")] = None,
     run_id: Annotated[str, typer.Option(help="With send: its run.")] = "exr_test",
+    address: Annotated[
+        str | None, typer.Option("--url", help="With register: where Extend reaches the ingress (https).")
+    ] = None,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="With register: a new file for the signing secret of a new endpoint.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With register: do not ask.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Take webhooks from Extend at POST /webhooks/extend, and ring at the worker that owns the run.
@@ -40,16 +50,23 @@ def webhook(
 
     send URL: one test event, signed with the newest secret. Without --tag it belongs to no document and does nothing.
 
+    register --url URL: make or update the endpoint at Extend, with the events of the routes, and a subscription for
+    each workflow. Says what it changes, and asks; takes nothing away. The signing secret goes into --secret-file.
+
     Example: extend-connector webhook --config connector.yaml
+
+    Example: extend-connector webhook register --url https://hooks.example.com/webhooks/extend --secret-file secret
 
     Example: extend-connector webhook send http://localhost:8081/webhooks/extend --event workflow_run.completed
     """
     if action == _SEND:
         _send(load_for_kafka(config), url, event=event, tag=tag, run_id=run_id)
+    elif action == _REGISTER:
+        register(load_extend(config, os.environ), address or url, secret_file, yes=yes)
     elif action == _RUN and url is None:
         _run(config)
     else:
-        raise ConfigurationError([Problem("ACTION", f"is {_RUN} (without a URL) or {_SEND}")])
+        raise ConfigurationError([Problem("ACTION", f"is {_RUN} (without a URL), {_SEND} or {_REGISTER}")])
 
 
 def _run(config: ConfigOption) -> None:
