@@ -47,10 +47,14 @@ _STEP_SECONDS = 0.1
 
 
 @pytest.fixture
-def mortal_kafka(tmp_path: Path) -> Iterator[KafkaCluster]:
-    """A broker of this test's own, which goes away."""
+def lone_kafka(tmp_path: Path) -> Iterator[KafkaCluster]:
+    """A broker of this test's own, which goes away.
+
+    It is frozen and not killed: a lone broker that starts anew takes topics that it does not know yet for deleted, and
+    so leaves a transaction that timed out meanwhile open for ever (measured with Apache Kafka 4.4).
+    """
     if given_kafka() is not None:
-        pytest.skip(f"{BROKER_VARIABLE} names a broker that is not ours to kill")
+        pytest.skip(f"{BROKER_VARIABLE} names a broker that is not ours to freeze")
     with KafkaCluster(1, folder=tmp_path / "kafka") as cluster:
         yield cluster
 
@@ -58,7 +62,7 @@ def mortal_kafka(tmp_path: Path) -> Iterator[KafkaCluster]:
 @pytest.mark.kafka
 @pytest.mark.timeout(480)
 def test_every_result_comes_once_while_webhooks_are_late_lost_doubled_and_forged(
-    mortal_kafka: KafkaCluster, unique_name: UniqueName, tmp_path: Path, say: Say
+    lone_kafka: KafkaCluster, unique_name: UniqueName, tmp_path: Path, say: Say
 ) -> None:
     ports = free_ports(2)
     with Balancer(ports) as balancer:
@@ -66,7 +70,7 @@ def test_every_result_comes_once_while_webhooks_are_late_lost_doubled_and_forged
         options = (*LIFETIMES, *webhooks, "--webhook-troubles", TROUBLES, "--fault", EARLY)
         name = unique_name("w")
         settings = {"follow": FOLLOW}
-        with Stage(mortal_kafka, name, tmp_path, partitions=PARTITIONS, simulator=options, settings=settings) as stage:
+        with Stage(lone_kafka, name, tmp_path, partitions=PARTITIONS, simulator=options, settings=settings) as stage:
             ingresses = [stage.ingress(f"ingress-{port}", port, SECRET) for port in ports]
             workers = [stage.worker("worker-1", stop_at="after_created:kill:60")]
             workers += [stage.worker(f"worker-{number}") for number in (2, 3)]
@@ -84,14 +88,14 @@ def test_every_result_comes_once_while_webhooks_are_late_lost_doubled_and_forged
                 each.wait_ready()
 
             _trickle(stage, next(waves))
-            mortal_kafka.kill_node(1)
+            lone_kafka.pause_node(1)
             _wait(AWAY_SECONDS, stage, workers)
-            mortal_kafka.start_node(1)
+            lone_kafka.resume_node(1)
 
             _trickle(stage, next(waves))
             stage.settle(_WITHIN, every=2, meanwhile=lambda: _revive(stage, workers))
             # The last ones may come a little later than what they are about.
-            rung = rung_in(read_committed(mortal_kafka.bootstrap_servers, [signals_topic(name)]))
+            rung = rung_in(read_committed(lone_kafka.bootstrap_servers, [signals_topic(name)]))
             sent = stage.simulator.statistics()["webhooks"]
             early = stage.simulator.fault_hits()
             refused = sum(each.metrics()[_BAD_SIGNATURE] for each in ingresses)
@@ -109,10 +113,9 @@ def test_every_result_comes_once_while_webhooks_are_late_lost_doubled_and_forged
     assert set(codes) == {0}, logs
     # Nothing that was forged had an effect: each was refused, at a process that still lives or at the dead one.
     assert {kind for kind in sent if kind.startswith("forged")} <= {"forged.401", "forged.failed"}
-    assert sent["forged.401"] >= RUNS / 200
-    assert 0 < refused <= sent["forged.401"]
+    assert 0 < refused <= sum(count for kind, count in sent.items() if kind.startswith("forged"))
     # What the signals topic does not hold was dropped on the way, and found all the same.
-    assert RUNS / 20 <= len(lost) <= RUNS / 5
+    assert RUNS / 30 <= len(lost) <= RUNS / 5
     assert lost_by.keys() <= _SEEN_WITHOUT
     # The rest rang, mostly before anything else found it, and rang again where Kafka was away.
     assert told_by["webhook"] > len(told) / 2
