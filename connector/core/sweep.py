@@ -289,17 +289,19 @@ class Sweep(Generic[RunT]):
             self.failed(lane, Trouble.ENDLESS if endless else Trouble.DISORDERED, now)
             return []
         self._was_short = short
-        missing, missed = self._judge(reading)
+        older = self.runs.take_older(reading.oldest_ms) if short and not self._sorted else []
+        for run in older:
+            run.polled = True  # for the pages that are read they are too old, which is no fault of the list
+        missing, missed = self._judge(reading, short=short)
         for run_id in missed:
             self.health.missed(run_id, now)
         if not missed:
             self.health.passed(now)
-        if short and not self._sorted:
-            missing += self.runs.take_older(reading.oldest_ms)  # for the pages that are read they are too old
-        elif short:
+        if short and self._sorted:
             self._leave_to_catch_up(reading)
         for run in missing:
             run.polled = True
+        missing += older
         newest = reading.begun_ms if reading.newest_ms is None else min(reading.newest_ms, reading.begun_ms)
         self._watermark_ms = min(max(newest, self._watermark_ms or -inf), reading.begun_ms)
         self._previous = reading
@@ -307,11 +309,13 @@ class Sweep(Generic[RunT]):
         lane.due = max(now, reading.begun + (self._interval if self.health.good else TRIAL_SECONDS))
         return missing
 
-    def _judge(self, reading: ListPass) -> tuple[list[RunT], list[str]]:
+    def _judge(self, reading: ListPass, *, short: bool) -> tuple[list[RunT], list[str]]:
         """What complete passes should have shown by now: new runs that they did not, and all such ids."""
-        # By `createdAt` a pass goes back to our oldest open run, and those that ended may have been older.
-        runs, missed = self._debts.due(reading.begun, -inf if self._sorted else reading.not_before_ms)
-        missing = [run for run in runs if self.runs.has(run) and not run.sighted]
+        # By `createdAt` a pass goes back to our oldest open run, or as far as its pages reach; those that ended may be
+        # older.
+        covered_ms = reading.oldest_ms if short else reading.not_before_ms
+        runs, missed = self._debts.due(reading.begun, -inf if self._sorted else covered_ms)
+        missing = [run for run in runs if self.runs.has(run) and not run.sighted and not run.polled]
         return missing, [*missed, *(run.run_id for run in missing)]
 
     def _leave_to_catch_up(self, reading: ListPass) -> None:

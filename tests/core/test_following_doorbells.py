@@ -226,6 +226,18 @@ def test_a_list_that_is_read_each_five_minutes_stays_good_and_shows_everything(m
     assert delays(world)[-1] <= 300.0 + SOON + 300.0 * (manners.lag > 0)
 
 
+def test_parse_runs_that_are_too_old_by_the_next_pass_are_no_fault_of_their_list() -> None:
+    """Ten pages are read of a list by ``createdAt``: 1,000 runs, and these begin within 200 s."""
+    world = World(rate=None, safety=300.0)
+    for number in range(4_000):
+        run = world.start(400.0 if number % 50 == 0 else 20.0, at=START + number / 5, run_type="parse")
+        Ringer().attach(world, run)
+    for _ in range(25):
+        world.run(50.0)
+        assert trouble(world, "parse") is None
+    assert len(world.found) == 4_000
+
+
 @pytest.mark.parametrize("manners", [Manners(hidden=1.0), Manners(frozen=START + 200.0), Manners(failing=1.0)])
 def test_a_bad_list_is_found_out_although_doorbells_ring(manners: Manners) -> None:
     world = flowing(Ringer(lost=0.05), 900)
