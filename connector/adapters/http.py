@@ -1,14 +1,13 @@
 """HTTP as the connector needs it, over httpx: certain about what was sent, and no call without an end.
 
 * A **total** deadline: httpx's own timeouts start anew with every byte of a slow answer.
-* Whether the request began to be written is known for certain, from the trace events of httpcore. A deadline
-that
-  hits before takes the request back: it will not be written later either.
-* A request is never cancelled (``connector.adapters.connections`` says why): a late answer can still be
-heard. * Nothing is ever retried here.
+* Whether the request began to be written is known for certain, from the trace events of httpcore. A deadline that hits
+  before takes the request back: it will not be written later either.
+* A request is never cancelled (``connector.adapters.connections`` says why): a late answer can still be heard.
+* Nothing is ever retried here.
 
-The transport is used without ``httpx.AsyncClient``: no cookies, no redirects, no proxies from the
-environment, and no log line with the address of a request in it.
+The transport is used without ``httpx.AsyncClient``: no cookies, no redirects, no proxies from the environment, and no
+log line with the address of a request in it.
 """
 
 from __future__ import annotations

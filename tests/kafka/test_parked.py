@@ -187,5 +187,5 @@ def test_ctrl_c_says_that_what_was_sent_goes_on(made: Project, journal: JournalW
         assert owner.commands()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert err.startswith("What was sent goes on.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -12,6 +13,15 @@ from connector.core.errors import ConnectorError
 from connector.core.record import OutRecord
 
 _FULL_WAIT = 0.1
+
+
+@contextmanager
+def _ctrl_c_kept() -> Iterator[None]:
+    """Ctrl-C while a callback runs: confluent-kafka 2.16 loses that exception and ends in a SystemError without it."""
+    try:
+        yield
+    except SystemError as error:
+        raise KeyboardInterrupt from error
 
 
 @dataclass(slots=True)
@@ -64,13 +74,13 @@ class RecordProducer:
                     on_delivery=self._on_delivery(record.topic, label),
                 )
             except BufferError:
-                self._producer.poll(_FULL_WAIT)
+                self._poll(_FULL_WAIT)
             except KafkaException as error:
                 # Refused at once, e.g. larger than message.max.bytes: no delivery report follows.
                 self.sent.refused.append((label, self._troubles.explain(error, "Write", f"topic {record.topic}")))
                 return
             else:
-                self._producer.poll(0)
+                self._poll(0)
                 return
 
     def flush(self, on_progress: Callable[[], object] = lambda: None) -> Sent:
@@ -79,10 +89,18 @@ class RecordProducer:
         Args:
             on_progress: called several times a second.
         """
-        while self._producer.flush(_FULL_WAIT):
+        while self._flush():
             on_progress()
         on_progress()
         return self.sent
+
+    def _poll(self, seconds: float) -> None:
+        with _ctrl_c_kept():
+            self._producer.poll(seconds)
+
+    def _flush(self) -> int:
+        with _ctrl_c_kept():
+            return self._producer.flush(_FULL_WAIT)
 
     def close(self) -> None:
         """End the connections. Records that were not flushed are lost."""
