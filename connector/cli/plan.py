@@ -77,6 +77,8 @@ def plan(
         values = values_from(source)
         places = [place for place, _ in values]
         backlog = _given(settings, target, [value for _, value in values], key, _headers(header or []))
+    if source is None and backlog.records and not backlog.total:
+        typer.echo(f"Nothing of {target} waits. These are its last records, which are not sent again.", err=True)
     show = _Lines() if as_json else _Pages()
     tally = _plan_all(settings, backlog, places, show)
     limits = settings.extend.budget

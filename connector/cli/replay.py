@@ -144,7 +144,7 @@ def _show(box: LetterBox, place: Place) -> None:
         ("left out", ", ".join(letter.omitted) or None),
         ("run", "an earlier start may have made one" if letter.run_may_exist else None),
         ("sent again as", None if at is None else str(at)),
-        ("sent now", fate.objection if fate.request is None else f"it would buy {_one(fate.request)}"),
+        ("the original, sent now", fate.objection if fate.request is None else f"it would buy {_one(fate.request)}"),
     ):
         if text is not None:
             typer.echo(f"{name}: {printable(text)}")

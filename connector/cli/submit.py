@@ -108,7 +108,7 @@ def submit(
             stopped = _send_all(lines, submission, producer, progress, unchecked=unchecked)
     finally:
         producer.close()
-    _report(producer.sent, count, target, source_of, stopped=stopped)
+    _report(producer.sent, count, target, source_of, stopped=stopped, unchecked=unchecked)
 
 
 class _Source:
@@ -196,9 +196,10 @@ def _send_all(
     return stopped
 
 
-def _report(sent: Sent, count: int, topic: str, source: _Source, *, stopped: str | None) -> None:
+def _report(sent: Sent, count: int, topic: str, source: _Source, *, stopped: str | None, unchecked: bool) -> None:
     if sent.acked == count and not sent.refused and stopped is None:
-        typer.echo(f"{_references(count)} checked, {sent.acked} acknowledged by topic {topic}.")
+        looked_at = "sent unchecked" if unchecked else "checked"
+        typer.echo(f"{_references(count)} {looked_at}, {sent.acked} acknowledged by topic {topic}.")
         return
     for reason in dict.fromkeys(str(error) for _, error in sent.refused):
         numbers = [int(label) for label, error in sent.refused if str(error) == reason]

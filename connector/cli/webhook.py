@@ -24,6 +24,13 @@ from connector.core.webhook_event import EVENTS
 from connector.webhook.ingress import Ingress, find_topic, verifier_of
 from connector.webhook.sending import deliver, event_body
 
+_HINTS = {
+    401: " The ingress knows another secret: compare webhook.secret_files, and EXTEND_WEBHOOK_SECRET, here and there.",
+    404: " The path must be /webhooks/extend.",
+    503: " Kafka has not taken the signal: the log of the ingress says why.",
+}
+"""What an answer of the ingress means, where that helps."""
+
 _RUN, _SEND, _REGISTER = "run", "send", "register"
 
 
@@ -108,4 +115,5 @@ def _send(config: Config, url: str | None, *, event: str, tag: str | None, run_i
         typer.echo(f"The event {event} is one that the connector ignores.", err=True)
     typer.echo(f"{url} answered {status}.")
     if not 200 <= status < 300:
-        raise ConnectorError(f"Extend would send the event again after {status}.")
+        hint = _HINTS.get(status, "")
+        raise ConnectorError(f"Extend would send the event again after {status}.{hint}")
