@@ -44,8 +44,8 @@ chaos: .venv/.installed ## kill, freeze and cut off everything for MINUTES=4, by
 
 fuzz: .venv/.installed ## throw EXAMPLES=200000 made-up webhooks and MINUTES=4 of spoilt ones at what reads them
 	FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SECONDS=$$(($(MINUTES) * 60)) $(addprefix FUZZ_SEED=,$(SEED)) \
-		$(RUN) pytest -q --timeout 0 --hypothesis-profile fuzz tests/core/test_signature.py \
-		tests/core/test_webhook_event.py tests/core/test_webhook_fuzz.py \
+		$(RUN) pytest -q --timeout 0 --hypothesis-profile fuzz tests/core/signals/test_signature.py \
+		tests/core/signals/test_webhook_event.py tests/core/signals/test_webhook_fuzz.py \
 		-k "nothing_brings_it_down or whatever_was_signed or webhook_fuzz" $(ARGS)
 
 bench: .venv/.installed ## print speed and memory of this machine

@@ -10,12 +10,12 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
 from connector.core.entry import Entry, accept
 from connector.core.errors import OwnershipLost, RecordRejected
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.tag import Tag, tag_of
 from connector.documents import Holding, Holdings

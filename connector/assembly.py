@@ -27,17 +27,17 @@ from connector.clarify import Clarifier
 from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
+from connector.core.accept.reference import ReferenceDecoder
 from connector.core.breaker import StartGate
-from connector.core.doorbells import Doorbells
+from connector.core.budgets.share import Budgets
 from connector.core.errors import TopicError
-from connector.core.framing import Codec
+from connector.core.follow.doorbells import Doorbells
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
-from connector.core.reference import ReferenceDecoder
 from connector.core.route_guard import RouteGuards
-from connector.core.share import Budgets
-from connector.core.signal import SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
 from connector.documents import Holdings
 from connector.emit import Emitter

@@ -27,6 +27,7 @@ import msgspec
 from connector.adapters.http import Operation
 from connector.clock import Clock
 from connector.core.answer import Answer
+from connector.core.budgets.retry import wait_seconds
 from connector.core.errors import (
     ApiError,
     ApiNotFound,
@@ -36,8 +37,7 @@ from connector.core.errors import (
     ApiUnreadable,
     PollingTimeoutError,
 )
-from connector.core.polling import PollingOptions, delay_ms
-from connector.core.retry import wait_seconds
+from connector.core.follow.polling import PollingOptions, delay_ms
 from connector.core.run import Page, Run, UnreadableRun, parse_page, parse_run
 from connector.core.run_types import RUN_TYPES, RunType, is_terminal
 

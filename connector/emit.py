@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.dead_letter import dead_letter
-from connector.core.ending import Ending, OwnEnd, outcome_name
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
-from connector.core.open_run import Via
+from connector.core.follow.ending import Ending, OwnEnd, outcome_name
+from connector.core.follow.open_run import Via
+from connector.core.formats.framing import Codec
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Record
 from connector.core.result import ObservedVia, failed_run, result_record

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
 from connector.core.errors import ApiThrottled
 from connector.core.run import Run
 

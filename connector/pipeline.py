@@ -18,17 +18,17 @@ from connector.choose import Candidate, Chooser
 from connector.clarify import UNCLEAR, Clarifier
 from connector.clock import Clock
 from connector.core.breaker import Permit, StartGate
-from connector.core.ending import Ending
+from connector.core.budgets.share import Budgets
 from connector.core.entry import Entry, State
 from connector.core.errors import OwnershipLost, RecordRejected
-from connector.core.open_run import Via
+from connector.core.follow.ending import Ending
+from connector.core.follow.open_run import Via
 from connector.core.outcome import Refused, RefusedForGood, Started, StartOutcome, Systemic, Unclear
 from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
-from connector.core.share import Budgets
-from connector.core.signal import Reply, Signal
+from connector.core.signals.signal import Reply, Signal
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower

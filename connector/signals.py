@@ -17,8 +17,8 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.errors import ConnectorError
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.signal import Command, Reply, Signal, kind_of
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Command, Reply, Signal, kind_of
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.logs import logger
 
 LOOK_BACK_MS = 5 * 60 * 1000

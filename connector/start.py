@@ -9,7 +9,7 @@ from typing import Protocol
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.breaker import StartGate
-from connector.core.budget import StartBudget
+from connector.core.budgets.budget import StartBudget
 from connector.core.entry import Entry
 from connector.core.errors import ApiError
 from connector.core.outcome import (

@@ -31,13 +31,13 @@ from prometheus_client.exposition import choose_encoder
 
 import connector
 from connector.adapters.labels import Codes, Configured, Label, OneOf
-from connector.core.doorbells import Bell
-from connector.core.list_health import Trouble
+from connector.core.follow.doorbells import Bell
+from connector.core.follow.list_health import Trouble
 from connector.core.positions import Cause
 from connector.core.reasons import Reason
 from connector.core.run_types import RUN_TYPES, STATUSES
-from connector.core.signature import Refusal
-from connector.core.webhook_event import Dropped
+from connector.core.signals.signature import Refusal
+from connector.core.signals.webhook_event import Dropped
 
 PREFIX = "extend_connector_"
 

@@ -13,7 +13,7 @@ from connector.core.lookup import NOT_SEARCHABLE
 from connector.core.outcome import Started, StartOutcome, Unclear
 from connector.core.record import OutRecord
 from connector.core.run import Run
-from connector.core.signal import Command, Fact, Reply, Signal, fact_of, kind_of
+from connector.core.signals.signal import Command, Fact, Reply, Signal, fact_of, kind_of
 from connector.core.tag import Tag
 from connector.documents import DocumentKey, Holding, Holdings
 from connector.facts import Facts

@@ -14,7 +14,7 @@ from connector.core.lookup import proves
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord
 from connector.core.run import Run
-from connector.core.signal import Action, Command, Reply, ReplyOutcome
+from connector.core.signals.signal import Action, Command, Reply, ReplyOutcome
 from connector.core.tag import Tag
 from connector.documents import DocumentKey, Holding, Holdings
 from connector.journal.journal import Journal

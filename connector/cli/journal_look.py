@@ -13,7 +13,7 @@ from connector.cli.asking import open_cluster
 from connector.config import Config
 from connector.core.entry import Entry
 from connector.core.errors import JournalError, TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec, Mark, mark_key
 from connector.core.record import Partition, Record
 from connector.core.tag import Tag

@@ -10,12 +10,8 @@ from connector.adapters.kafka.properties import producer_properties
 from connector.cli.asking import open_cluster
 from connector.cli.topic_look import committed_records, record_at, records_behind
 from connector.config import Config
-from connector.core.entry import Request
-from connector.core.errors import ConnectorError, RecordRejected, TopicError
-from connector.core.framing import Codec
-from connector.core.record import OutRecord, Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.replay import (
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.replay import (
     DeadLetter,
     Original,
     letter_of,
@@ -25,7 +21,11 @@ from connector.core.replay import (
     replayed_as,
     restored,
 )
-from connector.core.request import resolve
+from connector.core.accept.request import resolve
+from connector.core.entry import Request
+from connector.core.errors import ConnectorError, RecordRejected, TopicError
+from connector.core.formats.framing import Codec
+from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import dead_letter_topic
 from connector.core.sought import Place
 from connector.schema_files import load_schema

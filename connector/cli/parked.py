@@ -23,10 +23,10 @@ from connector.config.nearest import one_of
 from connector.core.decision import decide
 from connector.core.entry import Entry, State
 from connector.core.errors import TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.open_documents import age_seconds, age_text, oldest_first, what_was_tried
-from connector.core.signal import Action, Command, Reply, ReplyOutcome, SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Action, Command, Reply, ReplyOutcome, SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.sought import is_run_id
 from connector.core.tag import Tag
 from connector.core.topics import signals_topic

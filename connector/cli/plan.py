@@ -18,11 +18,11 @@ from connector.cli.record_values import values_from
 from connector.cli.topics import input_topic, plan_of
 from connector.clock import Clock
 from connector.config import Config
+from connector.core.accept.forecast import Pace, Share, Tally
+from connector.core.accept.preview import shown_body
 from connector.core.entry import Request
 from connector.core.errors import RecordRejected
-from connector.core.forecast import Pace, Share, Tally
 from connector.core.open_documents import age_text
-from connector.core.preview import shown_body
 from connector.core.record import Headers, Partition, Record
 from connector.core.redaction import Redactor
 from connector.core.run_types import RUN_TYPES

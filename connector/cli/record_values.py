@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from connector.cli.reference_lines import MOST_BYTES, goes_on, other_form
-from connector.core.framing import MARKER
+from connector.core.formats.framing import MARKER
 
 _AVRO = (MARKER, b"\x00")
 

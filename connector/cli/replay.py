@@ -17,9 +17,9 @@ from connector.cli.letter_box import Fate, LetterBox
 from connector.cli.loading import ConfigOption, load_for_kafka
 from connector.cli.result_lines import moment, printable, readable
 from connector.config.nearest import one_of
+from connector.core.accept.replay import DeadLetter
 from connector.core.entry import Request
 from connector.core.errors import ConnectorError, TopicError
-from connector.core.replay import DeadLetter
 from connector.core.sought import Place, place_in
 
 _LIST, _SHOW, _SEND = "list", "show", "send"

@@ -10,8 +10,8 @@ from typing import Protocol
 import msgspec
 import typer
 
-from connector.core.dead_letter import CONNECT
-from connector.core.framing import Codec, Undecodable
+from connector.core.accept.dead_letter import CONNECT
+from connector.core.formats.framing import Codec, Undecodable
 from connector.core.record import Record
 
 _RESULT_WIDTHS = {"emitted": 20, "status": 13, "run_type": 9, "revision": 8, "document_id": 20, "run_id": 28}

@@ -18,7 +18,7 @@ from connector.cli.result_lines import JsonLines, Lines, TableLines
 from connector.config import Config
 from connector.config.nearest import one_of
 from connector.core.errors import TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition, Record
 from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, status_topics, topic_of
 from connector.core.time_order import TimeOrder

@@ -19,11 +19,11 @@ from connector.cli.loading import ConfigOption, load_config
 from connector.cli.reference_lines import Lines, from_file, from_options, from_stdin, other_form, ranges
 from connector.cli.topics import input_topic
 from connector.config import Config
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.submission import Submission
 from connector.core.errors import ConnectorError, RecordRejected, TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord
-from connector.core.reference import ReferenceDecoder
-from connector.core.submission import Submission
 from connector.schema_files import load_schema
 
 _ACK_TIMEOUT_MS = 30_000

@@ -18,13 +18,13 @@ from connector.adapters.http import HttpApi
 from connector.cli.loading import ConfigOption
 from connector.client import SYNC_DEADLINE, ExtendClient
 from connector.config import Config, load_extend
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
 from connector.core.entry import Request
 from connector.core.errors import ApiError, PollingTimeoutError, RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.outcome import Unclear, outcome_of
 from connector.core.record import Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES

@@ -19,8 +19,8 @@ from connector.cli.register import register
 from connector.cli.service import end_at_once_on_signals, start_log
 from connector.config import Config, Secret, load_extend, read_signing_secrets
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
+from connector.core.signals.webhook_event import EVENTS
 from connector.core.tag import Tag
-from connector.core.webhook_event import EVENTS
 from connector.webhook.ingress import Ingress, find_topic, verifier_of
 from connector.webhook.sending import deliver, event_body
 

@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from connector.config.frozen import freeze, thaw
 from connector.config.nearest import nearest
-from connector.core.mapping import FieldMapping, UnknownTarget, assignment_of, mapping_of
-from connector.core.path import NotationError
-from connector.core.when import When, condition_of, when_of
+from connector.core.accept.mapping import FieldMapping, UnknownTarget, assignment_of, mapping_of
+from connector.core.accept.path import NotationError
+from connector.core.accept.when import When, condition_of, when_of
 
 
 def fields_of(written: Mapping[str, Any]) -> FieldMapping | None:

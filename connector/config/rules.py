@@ -11,8 +11,8 @@ from connector.config.nearest import nearest
 from connector.config.quantities import Duration
 from connector.config.routes import EXTRA_FIELDS, Route
 from connector.config.section import MAX_TOPIC_CHARS
+from connector.core.accept.request import request_of
 from connector.core.errors import RecordRejected
-from connector.core.request import request_of
 from connector.core.route import Route as CoreRoute
 from connector.core.run_types import RUN_TYPES, RunType
 from connector.core.topics import plan_topics

@@ -10,7 +10,7 @@ from pydantic import Field, Strict
 from connector.config.quantities import Duration, Instant, Size
 from connector.config.secret import Secret
 from connector.config.section import FilePath, Name, Section, Text
-from connector.core.polling import PollingOptions
+from connector.core.follow.polling import PollingOptions
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Milliseconds = Annotated[float, Field(ge=0, le=31 * 86_400_000)]

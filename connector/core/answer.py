@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from connector.core.budgets.retry import instant_of, retry_after
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -20,8 +21,7 @@ from connector.core.errors import (
     ApiThrottled,
     ApiUnavailable,
 )
-from connector.core.json_limits import is_too_deep
-from connector.core.retry import instant_of, retry_after
+from connector.core.formats.json_limits import is_too_deep
 
 MAX_MESSAGE_CHARS = 300
 """How much of the API's sentence goes into an error; it may end in a Kafka header."""

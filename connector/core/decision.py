@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.core.entry import Entry, State
 from connector.core.errors import ConnectorError
-from connector.core.signal import Action, Command
+from connector.core.signals.signal import Action, Command
 from connector.core.tag import Tag
 
 

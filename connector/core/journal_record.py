@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connector.core.entry import Entry, Request, State
 from connector.core.errors import JournalError
-from connector.core.framing import Codec, Undecodable
+from connector.core.formats.framing import Codec, Undecodable
 from connector.core.record import Partition
 from connector.core.tag import Tag
 

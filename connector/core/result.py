@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from connector.core.entry import Entry
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Headers, OutRecord
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, topic_of

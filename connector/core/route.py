@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from connector.core.mapping import FieldMapping
-from connector.core.when import When
+from connector.core.accept.mapping import FieldMapping
+from connector.core.accept.when import When
 
 
 @dataclass(frozen=True, slots=True)

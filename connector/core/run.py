@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from connector.core.json_limits import MAX_DEPTH, is_too_deep, is_utf8
+from connector.core.formats.json_limits import MAX_DEPTH, is_too_deep, is_utf8
 from connector.core.run_types import RUN_TYPES, is_terminal
 from connector.core.tag import METADATA_KEY
 

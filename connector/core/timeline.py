@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.core.dead_letter import CONNECT
+from connector.core.accept.dead_letter import CONNECT
 from connector.core.entry import Entry, State
 from connector.core.journal_record import WRITER_HEADER
 from connector.core.record import Headers, Partition, Record

@@ -16,8 +16,8 @@ from connector.adapters.kafka.reading import AssignedReader
 from connector.adapters.metrics import Metrics
 from connector.assembly import Topics
 from connector.config import Config, parse
-from connector.core.dead_letter import CONNECT
-from connector.core.framing import Codec
+from connector.core.accept.dead_letter import CONNECT
+from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, status_topics
 from connector.core.topics import plan_topics

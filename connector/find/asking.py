@@ -8,9 +8,9 @@ from typing import Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
+from connector.core.budgets.retry import wait_seconds
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable
-from connector.core.retry import wait_seconds
 from connector.core.run import Page, Run
 
 FORBIDDEN_SECONDS = 30.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
 from connector.core.entry import Entry, State
 from connector.core.errors import ApiError
 from connector.core.lookup import (

@@ -10,10 +10,10 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.entry import Entry
 from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiRefused, ApiThrottled, ApiUnavailable
+from connector.core.follow.schedule import Schedule
 from connector.core.lookup import proves
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, is_terminal
-from connector.core.schedule import Schedule
 from connector.documents import DocumentKey, Holding
 from connector.find.asking import ListClient, Pace, pause
 from connector.logs import about

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.core.entry import Entry
-from connector.core.open_run import OpenRun
+from connector.core.follow.open_run import OpenRun
 from connector.core.run import Page, Run
 from connector.documents import Holding
 

@@ -9,14 +9,14 @@ from typing import Literal
 
 from connector.adapters.metrics import NEVER, Metrics
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
-from connector.core.doorbells import Bell, Doorbells, Turn
-from connector.core.ending import Ending
+from connector.core.budgets.budget import TokenBucket
 from connector.core.entry import Entry, State
-from connector.core.follow_step import ListState, Look, Step
-from connector.core.following import Following
-from connector.core.list_health import Trouble
-from connector.core.polling import PollingOptions
+from connector.core.follow.doorbells import Bell, Doorbells, Turn
+from connector.core.follow.ending import Ending
+from connector.core.follow.follow_step import ListState, Look, Step
+from connector.core.follow.following import Following
+from connector.core.follow.list_health import Trouble
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Run
 from connector.documents import Holding
 from connector.follow.asking import FollowClient, Followed, Hold

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.answer import USAGE_BLOCKED
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -17,9 +17,9 @@ from connector.core.errors import (
     ApiUnavailable,
     ApiUnreadable,
 )
-from connector.core.follow_step import ReadPage
-from connector.core.following import Following
-from connector.core.list_health import Trouble
+from connector.core.follow.follow_step import ReadPage
+from connector.core.follow.following import Following
+from connector.core.follow.list_health import Trouble
 from connector.core.run import Row
 from connector.follow.asking import FORBIDDEN_SECONDS, FollowClient, Followed, Hold
 from connector.logs import logger

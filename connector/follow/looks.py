@@ -8,16 +8,16 @@ from typing import Literal, Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
-from connector.core.absence import Absence, Absences
 from connector.core.answer import USAGE_BLOCKED
-from connector.core.budget import TokenBucket
-from connector.core.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, TIMED_OUT, Ending
+from connector.core.budgets.budget import TokenBucket
+from connector.core.budgets.retry import wait_seconds
 from connector.core.entry import Entry
 from connector.core.errors import ApiError, ApiForbidden, ApiNotFound, ApiThrottled, ApiUnavailable, ApiUnreadable
-from connector.core.following import Following
-from connector.core.open_run import Via
-from connector.core.polling import PollingOptions
-from connector.core.retry import wait_seconds
+from connector.core.follow.absence import Absence, Absences
+from connector.core.follow.ending import RESULT_UNREADABLE, RUN_NOT_FOUND, TIMED_OUT, Ending
+from connector.core.follow.following import Following
+from connector.core.follow.open_run import Via
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES
 from connector.documents import Holding

@@ -15,8 +15,8 @@ from connector.core.commit import Kind, Write
 from connector.core.entry import Entry
 from connector.core.journal_record import WRITER_HEADER, JournalCodec, Mark
 from connector.core.record import Headers, OutRecord, Partition, Record
-from connector.core.signal import Reply
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Reply
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.documents import Holding
 from connector.journal.crossing import Settled
 from connector.journal.restore import JournalPlace

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from connector.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from connector.core.signals.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from connector.simulator.endpoints import Recipient
 from connector.simulator.events import event_of, payload_by_address, payload_of
 from connector.simulator.identifiers import identifier

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from connector.core.signature import Refusal
-from connector.core.webhook_event import Dropped
+from connector.core.signals.signature import Refusal
+from connector.core.signals.webhook_event import Dropped
 
 
 class Verdict(StrEnum):

@@ -16,10 +16,10 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.recent import Recent
 from connector.core.record import OutRecord
-from connector.core.signal import Doorbell
-from connector.core.signals_topic import SignalsTopic
-from connector.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, Verifier, read_claim
-from connector.core.webhook_event import MAX_BODY_BYTES, Dropped, NotAnEvent, doorbell_of, read_event
+from connector.core.signals.signal import Doorbell
+from connector.core.signals.signals_topic import SignalsTopic
+from connector.core.signals.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, Refusal, Verifier, read_claim
+from connector.core.signals.webhook_event import MAX_BODY_BYTES, Dropped, NotAnEvent, doorbell_of, read_event
 from connector.logs import is_debugging, logger
 from connector.webhook.answers import STATUS, Result, Verdict
 

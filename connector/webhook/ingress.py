@@ -14,10 +14,10 @@ from connector.adapters.server import Server, admin_app
 from connector.clock import Clock
 from connector.config import Config, Secret
 from connector.core.errors import ConfigurationError, Problem, TopicError
-from connector.core.framing import Codec
-from connector.core.signal import SignalCodec
-from connector.core.signals_topic import SignalsTopic
-from connector.core.signature import Verifier
+from connector.core.formats.framing import Codec
+from connector.core.signals.signal import SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
+from connector.core.signals.signature import Verifier
 from connector.core.topics import signals_topic
 from connector.logs import logger, register_secret
 from connector.schema_files import load_schema

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from connector.adapters.http import API_VERSION, Operation
 from connector.core.answer import Answer
 from connector.core.errors import ApiUnreadable
+from connector.core.formats.strict_json import parse_json
 from connector.core.route import Route
-from connector.core.strict_json import parse_json
-from connector.core.webhook_event import EVENTS
+from connector.core.signals.webhook_event import EVENTS
 
 BY_ADDRESS_BYTES = 262_144
 """Larger payloads come as an address, which the connector does not fetch: bodies stay far below their limit."""

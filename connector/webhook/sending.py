@@ -8,9 +8,9 @@ import secrets
 from urllib.parse import urlsplit
 
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
-from connector.core.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from connector.core.signals.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from connector.core.signals.webhook_event import EVENTS
 from connector.core.tag import METADATA_KEY, Tag, metadata_of
-from connector.core.webhook_event import EVENTS
 
 TIMEOUT_SECONDS = 30.0
 """As long as Extend waits."""

@@ -23,7 +23,7 @@ from connector.core.errors import (
     NotSent,
     PollingTimeoutError,
 )
-from connector.core.polling import PollingOptions
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Page, Run
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connector.adapters.http import HttpApi
 from connector.client import ExtendClient
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -23,8 +23,8 @@ from connector.core.errors import (
     NotSent,
     PollingTimeoutError,
 )
+from connector.core.follow.polling import PollingOptions
 from connector.core.outcome import Refused, RefusedForGood, Systemic, Unclear, outcome_of
-from connector.core.polling import PollingOptions
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES
 from connector.simulator.rules import Rule

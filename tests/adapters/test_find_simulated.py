@@ -13,12 +13,12 @@ from connector.adapters.http import HttpApi
 from connector.adapters.metrics import Metrics
 from connector.client import ExtendClient
 from connector.clock import Clock
-from connector.core.budget import TokenBucket
+from connector.core.accept.request import resolve
+from connector.core.budgets.budget import TokenBucket
 from connector.core.entry import Entry, accept
 from connector.core.errors import ApiUnavailable
 from connector.core.lookup import NOT_FOUND, NOT_SEARCHABLE
 from connector.core.record import Partition
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES

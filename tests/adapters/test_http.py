@@ -9,7 +9,8 @@ from email.utils import formatdate
 
 import pytest
 
-from connector.core.budget import NO_RETRY_AFTER_SECONDS, TokenBucket
+from connector.core.budgets.budget import NO_RETRY_AFTER_SECONDS, TokenBucket
+from connector.core.budgets.retry import MAX_RETRY_AFTER
 from connector.core.errors import (
     ApiError,
     ApiForbidden,
@@ -19,7 +20,6 @@ from connector.core.errors import (
     ApiUnavailable,
     ApiUnreadable,
 )
-from connector.core.retry import MAX_RETRY_AFTER
 from tests.adapters.calling import REFUSAL, RUN, calling, error_of_post, post, read
 from tests.adapters.raw_api import Behaviour, RawApi, Seen, answering, hang, hang_up, http
 

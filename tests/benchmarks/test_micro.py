@@ -12,20 +12,20 @@ from typing import TypeVar
 
 import pytest
 
+from connector.core.accept.mapping import mapping_of
+from connector.core.accept.reference import Reference, reference_of
+from connector.core.accept.request import resolve, route_of
+from connector.core.accept.source import Given
+from connector.core.accept.when import when_of
 from connector.core.entry import Entry, accept
-from connector.core.framing import Codec
+from connector.core.follow.schedule import Schedule
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec, Restored
-from connector.core.mapping import mapping_of
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.reference import Reference, reference_of
-from connector.core.request import resolve, route_of
 from connector.core.result import result_record
 from connector.core.route import Route
 from connector.core.run import parse_run
-from connector.core.schedule import Schedule
-from connector.core.source import Given
 from connector.core.tag import tag_of
-from connector.core.when import when_of
 from connector.documents import Holding, Holdings
 from connector.schema_files import load_schema
 from tests.benchmarks.figures import Figures

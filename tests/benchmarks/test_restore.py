@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connector.core.entry import Entry, Request, State
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.tag import HASH_CHARS, Tag

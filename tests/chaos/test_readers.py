@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.entry import Entry, Request, State, accept
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec, Mark
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.result import result_record

@@ -6,11 +6,11 @@ from collections import Counter
 
 import pytest
 
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.run_types import RUN_TYPES
 from connector.core.tag import tag_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connector.core.webhook_event import EVENTS
+from connector.core.signals.webhook_event import EVENTS
 from connector.simulator.server import SimulatorServer
 from tests.simulator.conftest import HEADERS
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from connector.cli.result_lines import JsonLines, TableLines
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Headers, Partition, Record
 from connector.schema_files import load_schema
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.schema_files import load_schema
 from tests.config.given import parsed
 

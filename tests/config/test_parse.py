@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 from connector.config.reference import rows
-from connector.core.framing import Codec
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.tag import tag_of
 from connector.schema_files import load_schema

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from connector.core.decision import NotParked, decide, objection
 from connector.core.entry import Entry, State
-from connector.core.signal import Action, Command
+from connector.core.signals.signal import Action, Command
 from tests.factories.entries import entries
 from tests.factories.records import entry_of
 

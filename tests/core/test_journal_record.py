@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connector.core.entry import Entry, Request
 from connector.core.errors import JournalError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import VERSION, JournalCodec, Mark, Restored, fingerprint_of, mark_key
 from connector.core.record import Partition
 from connector.schema_files import load_schema

@@ -17,7 +17,7 @@ from connector.core.record import Headers, OutRecord
 from connector.core.result import failed_run, result_record
 from connector.core.run import Run, parse_run
 from connector.schema_files import load_schema
-from tests.core.test_strict_json import json_values
+from tests.core.formats.test_strict_json import json_values
 from tests.factories.records import entry_of, record_of, result_codec, run_of, tag_for
 
 ROOM = 1_000_000

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.json_limits import MAX_DEPTH, is_too_deep
+from connector.core.formats.json_limits import MAX_DEPTH, is_too_deep
 from connector.core.run import Page, Row, Run, UnreadableRun, parse_page, parse_run
 
 EXTRACT = b"""{

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from connector.core.entry import Entry
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.sought import Place, Sought, by_key, by_text, place_of, tag_of_result

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.entry import Entry
 from connector.core.errors import RecordRejected
 from connector.core.journal_record import WRITER_HEADER

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from connector.core.accept.reference import ReferenceDecoder
+from connector.core.accept.request import resolve
 from connector.core.entry import Entry, Request, State
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Headers, Partition, Record
-from connector.core.reference import ReferenceDecoder
-from connector.core.request import resolve
 from connector.core.route import Route
 from connector.core.run import Run
 from connector.core.tag import Tag, tag_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from connector.core.entry import Entry, State
 from connector.core.record import Partition
 from connector.core.run import Row, Run
-from connector.core.signal import Signal
+from connector.core.signals.signal import Signal
 from connector.documents import Holding
 
 Found = Callable[[Holding, Entry, Run], bool]

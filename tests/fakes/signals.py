@@ -15,8 +15,8 @@ from functools import partial
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.signal import Signal, kind_of
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Signal, kind_of
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.signals import LOOK_BACK_MS
 
 

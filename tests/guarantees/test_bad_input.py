@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Headers
 from connector.schema_files import load_schema
 from tests.chaos.readers import Raw

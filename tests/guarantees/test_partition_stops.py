@@ -9,7 +9,7 @@ import pytest
 
 from connector.assembly import look_at_topics
 from connector.core.errors import TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import mark_key
 from connector.core.record import Record
 from connector.core.tag import tag_of

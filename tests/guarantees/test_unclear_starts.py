@@ -15,10 +15,10 @@ from connector.adapters.kafka.properties import client_properties, producer_prop
 from connector.client import ExtendClient
 from connector.config.sections import Start
 from connector.core.entry import Entry, State
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
-from connector.core.signal import Action, Command, Reply, SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Action, Command, Reply, SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.tag import METADATA_KEY
 from connector.core.topics import signals_topic
 from connector.schema_files import load_schema

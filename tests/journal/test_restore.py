@@ -10,7 +10,7 @@ import pytest
 from connector.adapters.metrics import Metrics
 from connector.core.entry import State
 from connector.core.errors import ConnectorError, TopicError
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec, Mark, fingerprint_of
 from connector.core.record import Partition, Record
 from connector.journal.restore import (

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from confluent_kafka import Producer
 
 from connector.core.entry import Entry, Request, State
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import WRITER_HEADER, JournalCodec, Mark
 from connector.core.record import Partition, Record
 from connector.core.tag import Tag, tag_of

@@ -16,11 +16,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not
     ConfigResource,
 )
 
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
+from connector.core.accept.reference import ReferenceDecoder
 from connector.core.errors import RecordRejected
-from connector.core.framing import MARKER, Codec
+from connector.core.formats.framing import MARKER, Codec
 from connector.core.record import Partition
-from connector.core.reference import ReferenceDecoder
 from connector.schema_files import load_schema
 from tests.kafka.fixtures import UniqueName, made_topics
 from tests.kafka.project import Project, project_in

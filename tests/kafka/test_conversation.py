@@ -12,8 +12,8 @@ from connector.adapters.kafka.conversation import Conversation
 from connector.adapters.kafka.properties import client_properties, producer_properties, reader_properties
 from connector.config.kafka import Kafka as KafkaSection
 from connector.core.errors import TopicError
-from connector.core.signal import Action, Command, Reply, ReplyOutcome, Signal
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Action, Command, Reply, ReplyOutcome, Signal
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.tag import Tag
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import CreateTopics, UniqueName

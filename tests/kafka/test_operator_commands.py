@@ -11,10 +11,10 @@ from threading import Thread
 import pytest
 from confluent_kafka import Producer
 
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.entry import Entry
 from connector.core.errors import RecordRejected
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import Mark
 from connector.core.record import OutRecord, Partition
 from connector.core.result import result_record

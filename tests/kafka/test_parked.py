@@ -16,10 +16,10 @@ from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.properties import client_properties, reader_properties
 from connector.adapters.kafka.reading import AssignedReader
 from connector.config.kafka import Kafka as KafkaSection
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition
-from connector.core.signal import Action, Command, Reply, ReplyOutcome, SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Action, Command, Reply, ReplyOutcome, SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.tag import Tag
 from connector.core.topics import signals_topic
 from connector.schema_files import load_schema

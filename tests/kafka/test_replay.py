@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from connector.adapters.kafka.exclusive import ExclusiveProducer
-from connector.core.dead_letter import dead_letter
+from connector.core.accept.dead_letter import dead_letter
 from connector.core.errors import RecordRejected, TopicError
 from connector.core.reasons import Reason
 from connector.core.record import Headers, OutRecord, Partition

@@ -18,8 +18,8 @@ from connector.clock import Clock
 from connector.config.kafka import Kafka as KafkaSection
 from connector.config.kafka import Properties
 from connector.core.record import OutRecord, Record
-from connector.core.signal import Signal
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Signal
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.signals import RETRY_SECONDS, Signals
 from tests.kafka.cluster import Kafka, KafkaCluster
 from tests.kafka.fixtures import CreateTopics, UniqueName, made_topics

@@ -10,10 +10,20 @@ from typing import Protocol
 import pytest
 
 from connector.adapters.metrics import Metrics
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition
-from connector.core.signal import Action, Command, Doorbell, Fact, FactOutcome, Reply, ReplyOutcome, Signal, SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import (
+    Action,
+    Command,
+    Doorbell,
+    Fact,
+    FactOutcome,
+    Reply,
+    ReplyOutcome,
+    Signal,
+    SignalCodec,
+)
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.tag import ANY_TOPIC, Tag
 from connector.schema_files import load_schema
 from connector.signals import LOOK_BACK_MS

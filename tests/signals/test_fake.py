@@ -10,7 +10,7 @@ import pytest
 
 from connector.adapters.metrics import Metrics
 from connector.core.record import OutRecord
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signals_topic import SignalsTopic
 from tests.fakes.signals import FakeSignals, FakeSignalsTopic
 from tests.fakes.virtual_time import VirtualTimeLoop
 from tests.signals.contract import Process, SignalsContract, topic

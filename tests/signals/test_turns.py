@@ -13,7 +13,7 @@ from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.errors import ConnectorError, TopicError
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.signal import Signal
+from connector.core.signals.signal import Signal
 from connector.signals import (
     BUSY_SECONDS,
     EXPECTED_SECONDS,

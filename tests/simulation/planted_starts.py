@@ -16,7 +16,7 @@ from connector.core.errors import ApiError, ApiUnavailable, NotSent
 from connector.core.outcome import NEVER_SENT
 from connector.core.record import Record
 from connector.core.run import Run
-from connector.core.signal import Fact
+from connector.core.signals.signal import Fact
 from connector.core.tag import HASH_CHARS, Tag, tag_of
 from connector.documents import Holding
 from connector.find import Finder

@@ -8,9 +8,9 @@ from math import inf
 from typing import Any, cast
 
 from connector.client import ExtendClient
-from connector.core.doorbells import Doorbells
-from connector.core.following import Following
-from connector.core.open_run import OpenRun, Stage
+from connector.core.follow.doorbells import Doorbells
+from connector.core.follow.following import Following
+from connector.core.follow.open_run import OpenRun, Stage
 from connector.core.run import Run
 from connector.follow.asking import Followed
 from connector.follow.looks import Looks

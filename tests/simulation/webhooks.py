@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition
 from connector.core.run_types import has_event
-from connector.core.signal import Doorbell, SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Doorbell, SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.tag import Tag
 from connector.schema_files import load_schema
 from tests.simulation.api import SimRun

@@ -20,24 +20,24 @@ from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.client import ExtendClient
+from connector.core.accept.reference import ReferenceDecoder
 from connector.core.breaker import StartGate
-from connector.core.doorbells import Doorbells
-from connector.core.ending import Ending
+from connector.core.budgets.share import Budgets
 from connector.core.entry import Entry
-from connector.core.framing import Codec
+from connector.core.follow.doorbells import Doorbells
+from connector.core.follow.ending import Ending
+from connector.core.follow.open_run import Via
+from connector.core.follow.polling import PollingOptions
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
-from connector.core.open_run import Via
-from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition
-from connector.core.reference import ReferenceDecoder
 from connector.core.route import Route
 from connector.core.route_guard import RouteGuards
 from connector.core.run import Run
 from connector.core.run_types import dead_letter_topic, status_topics
-from connector.core.share import Budgets
-from connector.core.signal import Reply, SignalCodec
-from connector.core.signal import Signal as SignalValue
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Reply, SignalCodec
+from connector.core.signals.signal import Signal as SignalValue
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.find import Finder

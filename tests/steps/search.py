@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from connector.adapters.metrics import Metrics
-from connector.core.budget import TokenBucket
+from connector.core.budgets.budget import TokenBucket
 from connector.core.entry import Entry, Request, State
 from connector.core.record import Partition
 from connector.core.run import Run

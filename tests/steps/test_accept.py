@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 
 from connector.accept import INBOX_FULL, INBOX_LOW, INBOX_SHARE, WAITING_MOST
+from connector.core.accept.mapping import mapping_of
+from connector.core.accept.when import when_of
 from connector.core.breaker import Decision
 from connector.core.entry import State
-from connector.core.mapping import mapping_of
 from connector.core.record import Partition
 from connector.core.route import Route
 from connector.core.route_guard import REFUSED_IN_A_ROW
-from connector.core.when import when_of
 from tests.fakes.api import UNCLEAR, Answer, Post, refused_for_good
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import OTHER, P0, P1, Options, World, world

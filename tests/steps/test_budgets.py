@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+from connector.core.budgets.share import LEAST_SHARE
 from connector.core.errors import ApiThrottled
-from connector.core.polling import PollingOptions
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Run
-from connector.core.share import LEAST_SHARE
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
 from tests.steps.world import P0, P1, Options, World, world

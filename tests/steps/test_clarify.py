@@ -8,7 +8,7 @@ import pytest
 
 from connector.core.entry import State
 from connector.core.errors import ApiThrottled, ApiUnavailable
-from connector.core.signal import Doorbell, Fact, FactOutcome
+from connector.core.signals.signal import Doorbell, Fact, FactOutcome
 from tests.fakes.api import UNCLEAR, Answer, refused_for_good
 from tests.fakes.virtual_time import virtually
 from tests.steps.unclear import LOST, found, here, parked, quiet, unclear

@@ -9,7 +9,7 @@ import pytest
 
 from connector.core.entry import Entry, State
 from connector.core.errors import ApiThrottled, ApiUnavailable
-from connector.core.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome
+from connector.core.signals.signal import Action, Command, Fact, FactOutcome, Reply, ReplyOutcome
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
 from tests.steps.unclear import LOST, found, here, parked, quiet

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from connector.core.entry import Entry, State
 from connector.core.errors import ApiUnavailable
-from connector.core.signal import Doorbell
+from connector.core.signals.signal import Doorbell
 from tests.fakes.api import Answer
 from tests.fakes.virtual_time import virtually
 from tests.steps.unclear import quiet

@@ -8,10 +8,10 @@ from collections import deque
 
 import pytest
 
-from connector.core.absence import GONE_SECONDS, SYSTEMIC_RUNS
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiThrottled, ApiUnavailable
-from connector.core.polling import PollingOptions
+from connector.core.follow.absence import GONE_SECONDS, SYSTEMIC_RUNS
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Run
 from connector.follow.asking import FORBIDDEN_SECONDS
 from tests.factories.records import entry_of

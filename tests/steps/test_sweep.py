@@ -12,8 +12,8 @@ import pytest
 
 from connector.core.entry import State
 from connector.core.errors import ApiError, ApiForbidden, ApiRefused, ApiThrottled, ApiUnavailable, ApiUnreadable
-from connector.core.polling import PollingOptions
-from connector.core.signal import Doorbell
+from connector.core.follow.polling import PollingOptions
+from connector.core.signals.signal import Doorbell
 from tests.factories.records import entry_of
 from tests.fakes.api import Answer, not_found
 from tests.fakes.virtual_time import virtually

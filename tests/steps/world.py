@@ -15,20 +15,20 @@ from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
 from connector.core.breaker import StartGate
-from connector.core.doorbells import Doorbells
-from connector.core.ending import Ending
+from connector.core.budgets.share import Budgets
 from connector.core.entry import Entry, State
-from connector.core.framing import Codec
+from connector.core.follow.doorbells import Doorbells
+from connector.core.follow.ending import Ending
+from connector.core.follow.open_run import Via
+from connector.core.follow.polling import PollingOptions
+from connector.core.formats.framing import Codec
 from connector.core.journal_record import JournalCodec
-from connector.core.open_run import Via
-from connector.core.polling import PollingOptions
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
 from connector.core.route_guard import RouteGuards
 from connector.core.run_types import dead_letter_topic, status_topics
-from connector.core.share import Budgets
-from connector.core.signal import SignalCodec
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.topics import signals_topic
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from connector.adapters.metrics import PREFIX, Metrics
 from connector.adapters.server import Server
 from connector.clock import Clock
-from connector.core.framing import Codec
+from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
-from connector.core.signal import Signal, SignalCodec
-from connector.core.signals_topic import SignalsTopic
-from connector.core.signature import Verifier, sign
+from connector.core.signals.signal import Signal, SignalCodec
+from connector.core.signals.signals_topic import SignalsTopic
+from connector.core.signals.signature import Verifier, sign
 from connector.core.tag import METADATA_KEY, Tag, metadata_of
 from connector.schema_files import load_schema
 from connector.webhook.endpoint import PATH, Endpoint

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from connector.core.signal import Doorbell
-from connector.core.signature import Verifier
+from connector.core.signals.signal import Doorbell
+from connector.core.signals.signature import Verifier
 from connector.core.tag import Tag
 from tests.webhook.stage import SECRET, TAG, event, request, serving, until
 

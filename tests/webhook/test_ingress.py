@@ -17,7 +17,7 @@ from connector.adapters.metrics import Metrics
 from connector.config import Config, Secret, parse
 from connector.core.errors import ConfigurationError, ConnectorError
 from connector.core.record import Partition, Record
-from connector.core.signal import Doorbell
+from connector.core.signals.signal import Doorbell
 from connector.webhook import ingress
 from connector.webhook.ingress import Ingress
 from connector.webhook.sending import deliver, event_body

@@ -8,8 +8,8 @@ from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.producing import RecordProducer
 from connector.adapters.kafka.reading import AssignedReader
 from connector.clock import Clock
-from connector.core.signal import Command, Reply, ReplyOutcome
-from connector.core.signals_topic import SignalsTopic
+from connector.core.signals.signal import Command, Reply, ReplyOutcome
+from connector.core.signals.signals_topic import SignalsTopic
 
 READ_SECONDS = 0.1
 ACK_TIMEOUT_MS = 30_000

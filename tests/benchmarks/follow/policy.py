@@ -13,9 +13,9 @@ from extend_ai.core.http_client import _retry_timeout
 from extend_ai.wrapper.polling import HybridDelayOptions, calculate_hybrid_delay
 from extend_ai.wrapper.polling import PollingOptions as SdkOptions
 
-from connector.core.budget import TokenBucket
-from connector.core.polling import PollingOptions, delay_ms
-from connector.core.schedule import Schedule
+from connector.core.budgets.budget import TokenBucket
+from connector.core.follow.polling import PollingOptions, delay_ms
+from connector.core.follow.schedule import Schedule
 from tests.benchmarks.follow.api import RETRY_AFTER, ROUND_TRIP, Api, Refused
 from tests.benchmarks.follow.runs import TrialRun
 from tests.benchmarks.follow.world import Alarm, World

@@ -1,4 +1,4 @@
-"""(c) The sweep: the worker's own decisions, ``connector.core.following``, under our budget."""
+"""(c) The sweep: the worker's own decisions, ``connector.core.follow.following``, under our budget."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from connector.core.budget import TokenBucket
-from connector.core.follow_step import Look, ReadPage
-from connector.core.following import BACKSTOP_SECONDS, Following
-from connector.core.open_run import OpenRun
-from connector.core.polling import PollingOptions
+from connector.core.budgets.budget import TokenBucket
+from connector.core.follow.follow_step import Look, ReadPage
+from connector.core.follow.following import BACKSTOP_SECONDS, Following
+from connector.core.follow.open_run import OpenRun
+from connector.core.follow.polling import PollingOptions
 from connector.core.run import Page
 from tests.benchmarks.follow.api import EPOCH_MS, RETRY_AFTER, ROUND_TRIP, Refused
 from tests.benchmarks.follow.policy import Given

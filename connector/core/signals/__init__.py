@@ -1,0 +1,1 @@
+"""What crosses between webhooks, workers and operators: short messages, and who may send them."""
