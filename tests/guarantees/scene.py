@@ -43,6 +43,7 @@ from connector.simulator.settings import Lifetimes, Settings
 from tests.chaos.history import History
 from tests.chaos.readers import AvroReader, Raw, committed_offsets, read_committed, read_history
 from tests.chaos.writer import topic_id_of
+from tests.fakes.api_time import ApiTime
 from tests.guarantees.running import Running
 from tests.kafka.cluster import Kafka
 
@@ -57,25 +58,6 @@ OPEN = Settings(lifetimes=Lifetimes(median=HOUR, spread=0.0, review_median=HOUR)
 """Runs, and then reviews, that go on until the test puts the API's clock forward by an hour."""
 
 _READ_SECONDS = 5.0
-
-
-class ApiTime:
-    """The simulated API's wall clock, which a test can put forward. Its runs live by it, the workers do not.
-
-    A test that needs a run to be open while something happens lets its runs last an hour and then puts the clock
-    forward. Runs of a few seconds were tried first: on a busy machine they ended before the test had looked.
-    """
-
-    def __init__(self) -> None:
-        self._ahead = 0.0
-
-    def wall(self) -> float:
-        """Seconds since the epoch, and what it was put forward."""
-        return time.time() + self._ahead
-
-    def forward(self, seconds: float) -> None:
-        """Put it forward."""
-        self._ahead += seconds
 
 
 @dataclass(frozen=True, slots=True)

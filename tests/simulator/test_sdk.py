@@ -21,9 +21,12 @@ from extend_ai.errors import (
 )
 from extend_ai.wrapper.polling import PollingOptions, PollingTimeoutError
 
+from connector.clock import Clock
 from connector.core.run_types import RUN_TYPES
 from connector.simulator.rules import Rule
 from connector.simulator.server import SimulatorServer
+from connector.simulator.settings import Lifetimes, Settings
+from tests.fakes.api_time import ApiTime
 from tests.simulator.judge import CREATE_BODIES
 
 QUICKLY = PollingOptions(fast_poll_interval_ms=20, jitter_fraction=0)
@@ -48,15 +51,22 @@ async def test_create_and_poll(sdk: AsyncExtend, run_type: str) -> None:
     assert run.step_runs if run_type == "workflow" else run.output
 
 
-async def test_a_workflow_stops_for_a_person_and_goes_on(sdk: AsyncExtend) -> None:
+async def test_a_workflow_stops_for_a_person_and_goes_on() -> None:
     file = {"url": "https://files.example.com/simulate-needs-review-rejected.pdf"}
-    run = await sdk.workflow_runs.create_and_poll(
-        **arguments("workflow", file=file),
-        polling_options=QUICKLY,
-    )
-    assert (run.status, run.reviewed) == ("NEEDS_REVIEW", False)
-    await asyncio.sleep(0.15)
-    decided = await runs_of(sdk, "workflow").retrieve(run.id)
+    settings = Settings(lifetimes=Lifetimes(median=0.05, spread=0.0, review_median=3600.0))
+    api_time = ApiTime()
+    async with (
+        SimulatorServer(settings=settings, clock=Clock(wall=api_time.wall)) as api,
+        httpx.AsyncClient(timeout=10) as client,
+    ):
+        sdk = AsyncExtend(token="sk_test", base_url=api.base_url, httpx_client=client)
+        run = await sdk.workflow_runs.create_and_poll(
+            **arguments("workflow", file=file),
+            polling_options=QUICKLY,
+        )
+        assert (run.status, run.reviewed) == ("NEEDS_REVIEW", False)
+        api_time.forward(2 * 3600.0)
+        decided = await runs_of(sdk, "workflow").retrieve(run.id)
     assert (decided.status, decided.reviewed) == ("REJECTED", True)
     nested = decided.step_runs[0].result.extract_run
     assert nested.output.value["total"] > 0
