@@ -41,7 +41,7 @@ FOLLOW = {"mode": "webhook", "safety_interval": "10s"}
 # What an event tells of; nobody is told that a processor's run was cancelled, or of a status that is not known yet.
 _TOLD = frozenset({"PROCESSED", "FAILED", "REJECTED"})
 _SEEN_WITHOUT = frozenset({"sweep", "poll", "adopted"})
-_WITHIN = 90.0
+_WITHIN = 180.0
 _STEP = 10
 _STEP_SECONDS = 0.1
 
