@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connector.core.accept.field_reader import reject
 from connector.core.accept.path import NotationError, parse_path
-from connector.core.accept.reference import API_NAMES, EXTRA_FIELDS, FILE_FIELDS, Reference, reference_of
+from connector.core.accept.reference import API_NAMES, EXTRA_FIELDS, FIELDS, FILE_FIELDS, Reference, reference_of
 from connector.core.accept.source import Constant, Given, Source, parse_notation
 from connector.core.errors import RecordRejected
 from connector.core.reasons import Reason
@@ -19,20 +19,6 @@ from connector.core.tag import METADATA_KEY
 
 GROUPS: Mapping[str, str] = {"metadata": "metadata.<key>", "create": "create.<name>"}
 """Fields of a reference that hold others, and how one of those is written."""
-
-FIELDS = (
-    *FILE_FIELDS,
-    "name",
-    "password",
-    "run",
-    "processor",
-    "version",
-    "config",
-    "priority",
-    "metadata",
-    "document_id",
-)
-"""Fields of a reference that a mapping fills as a whole."""
 
 _NUMBERS_AS_TEXT = frozenset({"file_id", "name", "processor", "version", "document_id"})
 _SECRET = frozenset({"password", "create.secrets"})

@@ -33,7 +33,7 @@ EXTRA_FIELDS: Mapping[str, type] = MappingProxyType({"dataRetention": dict, "out
 FILE_FIELDS = ("url", "file_id", "text", "files")
 """The fields that name the document, of which a reference has one."""
 
-_FIELDS = (
+FIELDS = (
     *FILE_FIELDS,
     "name",
     "password",
@@ -44,8 +44,8 @@ _FIELDS = (
     "priority",
     "metadata",
     "document_id",
-    "create",
 )
+"""The fields of a reference that hold one thing each; ``create`` holds others."""
 
 _FORMS: Mapping[str, FileForm] = MappingProxyType({"url": "url", "file_id": "id", "text": "text"})
 
@@ -185,7 +185,7 @@ def reference_of(found: object) -> Reference:
     if not isinstance(found, dict):
         reject(Reason.NOT_AN_OBJECT, f"a reference is a JSON object, not {json_type(found)}")
     fields = FieldReader(found)
-    fields.refuse_unknown((*_FIELDS, *EXTRA_FIELDS), API_NAMES)
+    fields.refuse_unknown((*FIELDS, "create", *EXTRA_FIELDS), API_NAMES)
     file, files = _files(fields)
     return Reference(
         file=file,

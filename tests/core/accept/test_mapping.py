@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.accept.mapping import FIELDS, UnknownTarget, assignment_of, mapping_of
+from connector.core.accept.mapping import UnknownTarget, assignment_of, mapping_of
 from connector.core.accept.path import NotationError
-from connector.core.accept.reference import EXTRA_FIELDS
+from connector.core.accept.reference import EXTRA_FIELDS, FIELDS
 from connector.core.accept.request import resolve
 from connector.core.errors import RecordRejected
 from connector.core.reasons import Reason
