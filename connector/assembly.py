@@ -194,10 +194,11 @@ def assemble(around: Surroundings) -> Parts:
     guards = RouteGuards(route.name for route in config.core_routes())
     budgets = _budgets(around)
     paced = PacedClient(client, reads=budgets.reads, writes=budgets.writes, clock=clock, metrics=metrics)
+    result_codec = Codec(load_schema("run_result"))
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
-        codec=Codec(load_schema("run_result")),
+        codec_of=lambda _route, _topic: result_codec,
         limits=limits,
         reviews=config.follow.reviews,
         journal=journal,

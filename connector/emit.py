@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
@@ -11,10 +11,9 @@ from connector.core.entry import Entry, State
 from connector.core.errors import RecordRejected
 from connector.core.follow.ending import Ending, OwnEnd, outcome_name
 from connector.core.follow.open_run import Via
-from connector.core.formats.framing import Codec
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Record
-from connector.core.result import ObservedVia, failed_run, result_record
+from connector.core.result import ObservedVia, ResultCodec, failed_run, result_record
 from connector.core.run import Run
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, topic_of
 from connector.documents import Holding
@@ -31,7 +30,7 @@ class Emitter:
         *,
         name: str,
         prefix: str,
-        codec: Codec,
+        codec_of: Callable[[str, str], ResultCodec],
         limits: Mapping[str, int],
         reviews: bool,
         journal: Journal,
@@ -43,7 +42,7 @@ class Emitter:
         Args:
             name: the connector's name, for dead letters.
             prefix: what the names of the topics begin with.
-            codec: encodes results.
+            codec_of: what encodes the results of a route for a topic, by both names.
             limits: the largest record that each topic takes, in bytes, by topic.
             reviews: whether the end of a review is followed and emitted.
             journal: what is durable.
@@ -52,7 +51,7 @@ class Emitter:
         """
         self._name = name
         self._prefix = prefix
-        self._codec = codec
+        self._codec_of = codec_of
         self._limits = limits
         self._reviews = reviews
         self._journal = journal
@@ -134,6 +133,7 @@ class Emitter:
         now_ms = self._clock.wall_ms()
         topic = topic_of(self._prefix, outcome_name(ending))
         limit = self._limits[topic] if fits else 0
+        codec = self._codec_of(entry.request.route, topic)
         if isinstance(ending, OwnEnd):
             return failed_run(
                 entry,
@@ -144,7 +144,7 @@ class Emitter:
                 observed_ms=observed_ms,
                 emitted_ms=now_ms,
                 max_bytes=limit,
-                codec=self._codec,
+                codec=codec,
                 topic=topic,
             )
         return result_record(
@@ -155,7 +155,7 @@ class Emitter:
             observed_ms=observed_ms,
             emitted_ms=now_ms,
             max_bytes=limit,
-            codec=self._codec,
+            codec=codec,
         )
 
     def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:

@@ -168,7 +168,7 @@ def test_a_forbidden_import_is_found(path: str, source: str) -> None:
             "from pathlib import PurePosixPath\nfrom urllib.parse import quote\nimport hashlib",
         ),
         ("connector/core/tag.py", "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)"),
-        ("connector/core/formats/framing.py", "from fastavro import parse_schema\nfrom .tag import Tag"),
+        ("connector/core/formats/avro.py", "from fastavro import parse_schema\nfrom .tag import Tag"),
         ("connector/adapters/kafka/admin.py", "import confluent_kafka.admin, time"),
         (
             "connector/client.py",

@@ -22,7 +22,8 @@ from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
 from connector.core.errors import ApiError, JournalError
-from connector.core.formats.framing import Codec, Undecodable
+from connector.core.formats.avro import Undecodable
+from connector.core.formats.framing import Codec
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, dead_letter_topic, status_topics
 from connector.core.sought import FORMS, Place, Sought, by_key, by_text, place_of, tag_of_result

@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from connector.core.accept.dead_letter import CONNECT
-from connector.core.formats.framing import Codec, Undecodable
+from connector.core.formats.avro import Undecodable
+from connector.core.formats.framing import Codec
 from connector.core.record import Record
 
 _RESULT_WIDTHS = {"emitted": 20, "status": 13, "run_type": 9, "revision": 8, "document_id": 20, "run_id": 28}

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from connector.core.entry import Entry, Request, State
 from connector.core.errors import JournalError
-from connector.core.formats.framing import Codec, Undecodable
+from connector.core.formats.avro import Undecodable
+from connector.core.formats.framing import Codec
 from connector.core.record import Partition
 from connector.core.tag import Tag
 

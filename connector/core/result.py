@@ -6,11 +6,11 @@ error: it loses its output, then whatever else is large, and says so; status, to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from connector.core.entry import Entry
-from connector.core.formats.framing import Codec
 from connector.core.record import Headers, OutRecord
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, topic_of
@@ -21,6 +21,14 @@ ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
 
 CONNECTOR_REASON = "CONNECTOR_"
 """Begins the failure reason of every end that is ours and not the API's."""
+
+
+class ResultCodec(Protocol):
+    """Encodes results of one route for one topic."""
+
+    def encode(self, datum: Mapping[str, object]) -> bytes:
+        """The record's value."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class _Sent:
             fields["output_state"] = "omitted"
         return replace(self, fields=fields | {part: None})
 
-    def record(self, codec: Codec) -> OutRecord:
+    def record(self, codec: ResultCodec) -> OutRecord:
         return OutRecord(self.topic, self.key, codec.encode(self.fields), self.headers)
 
 
@@ -62,7 +70,7 @@ def result_record(
     observed_ms: int,
     emitted_ms: int,
     max_bytes: int,
-    codec: Codec,
+    codec: ResultCodec,
     topic: str | None = None,
 ) -> OutRecord:
     """The result of a run that has ended, or needs a review.
@@ -112,7 +120,7 @@ def failed_run(
     observed_ms: int,
     emitted_ms: int,
     max_bytes: int,
-    codec: Codec,
+    codec: ResultCodec,
     run: Run | None = None,
     topic: str | None = None,
 ) -> OutRecord:
@@ -227,7 +235,7 @@ def _text(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _fitted(sent: _Sent, max_bytes: int, codec: Codec) -> OutRecord:
+def _fitted(sent: _Sent, max_bytes: int, codec: ResultCodec) -> OutRecord:
     if max_bytes == 0:
         return (sent.without("output") if sent.fields["output"] else sent).record(codec)
     record = sent.record(codec)

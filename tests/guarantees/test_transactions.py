@@ -7,7 +7,7 @@ import asyncio
 from confluent_kafka import Producer
 
 from connector.simulator.rules import Rule
-from tests.guarantees.scene import SECONDS, Scene, assert_once, eventually, open_scene
+from tests.guarantees.scene import HOUR, OPEN, SECONDS, Scene, assert_once, eventually, open_scene
 from tests.kafka.cluster import Kafka
 from tests.kafka.fixtures import UniqueName
 
@@ -56,21 +56,23 @@ async def test_answers_of_open_posts_survive_a_fenced_producer(scene: Scene) -> 
     assert_once(history, [*names, "late"])
 
 
-async def test_a_rebalance_waits_for_open_posts_and_parks_nothing(scene: Scene) -> None:
-    names = [f"doc-{number}" for number in range(8)]
-    scene.faults(Rule(kind="delay", action="create", seconds=2, count=8))
-    await scene.write(*names)
-    async with scene.worker() as first:
-        await eventually(lambda: len(scene.runs) == 8, "all runs are created and no POST is answered")
-        async with scene.worker() as second:
-            await second.until("assigned_partitions", 1)
-            history = await scene.until_results(8)
+async def test_a_rebalance_waits_for_open_posts_and_parks_nothing(kafka: Kafka, unique_name: UniqueName) -> None:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
+        names = [f"doc-{number}" for number in range(8)]
+        scene.faults(Rule(kind="delay", action="create", seconds=2, count=8))
+        await scene.write(*names)
+        async with scene.worker() as first:
+            await eventually(lambda: len(scene.runs) == 8, "all runs are created and no POST is answered")
+            async with scene.worker() as second:
+                await second.until("assigned_partitions", 1)
+                await second.until_is("restored_documents_total", 4)
+                scene.api_time.forward(HOUR)
+                history = await scene.until_results(8)
 
-            assert first.metric("rebalances_total", kind="revoked") == 1
-            assert second.metric("restored_documents_total") == 4
-            assert first.metric("unclear_starts_total") == second.metric("unclear_starts_total") == 0
+                assert first.metric("rebalances_total", kind="revoked") == 1
+                assert first.metric("unclear_starts_total") == second.metric("unclear_starts_total") == 0
 
-    assert_once(history, names)
+        assert_once(history, names)
 
 
 async def test_the_broker_side_protocol_carries_and_hands_over(kafka: Kafka, unique_name: UniqueName) -> None:

@@ -151,7 +151,7 @@ class SimWorker:
         emitter = Emitter(
             name=NAME,
             prefix=PREFIX,
-            codec=_result_codec,
+            codec_of=lambda _route, _topic: _result_codec,
             limits=dict.fromkeys(topics, LARGEST_RECORD),
             reviews=True,
             journal=self._journal,

@@ -130,7 +130,7 @@ class World:
         emitter = Emitter(
             name=NAME,
             prefix=PREFIX,
-            codec=result_codec,
+            codec_of=lambda _route, _topic: result_codec,
             limits=limits,
             reviews=options.reviews,
             journal=self.journal,

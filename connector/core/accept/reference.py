@@ -15,7 +15,8 @@ from types import MappingProxyType
 from connector.core.accept.field_reader import FieldReader, json_type, reject
 from connector.core.accept.file_url import check_url
 from connector.core.errors import RecordRejected
-from connector.core.formats.framing import MARKER, Codec, Undecodable
+from connector.core.formats.avro import Undecodable
+from connector.core.formats.framing import MARKER, Codec
 from connector.core.formats.strict_json import NotJson, parse_json
 from connector.core.reasons import Reason
 from connector.core.run_types import RUN_TYPES, FileForm

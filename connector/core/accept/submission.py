@@ -10,7 +10,8 @@ from connector.core.accept.field_reader import json_type
 from connector.core.accept.reference import EXTRA_FIELDS, ReferenceDecoder
 from connector.core.accept.request import resolve
 from connector.core.errors import RecordRejected
-from connector.core.formats.framing import Codec, DoesNotFit
+from connector.core.formats.avro import DoesNotFit
+from connector.core.formats.framing import Codec
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route

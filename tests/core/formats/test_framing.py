@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.formats.framing import MARKER, Codec, DoesNotFit, Undecodable
+from connector.core.formats.avro import DoesNotFit, Undecodable
+from connector.core.formats.framing import MARKER, Codec
 from connector.core.reasons import Reason
 from connector.schema_files import load_schema
 from tests.factories.records import reference_codec, result_codec
@@ -160,7 +161,8 @@ from io import BytesIO
 schema = {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "N"]}]}
 body = b"\\x02" * 40000 + b"\\x00"
 if sys.argv[1] == "checked":
-    from connector.core.formats.framing import Codec, SchemaRefused
+    from connector.core.formats.avro import SchemaRefused
+    from connector.core.formats.framing import Codec
     try:
         Codec(schema)
     except SchemaRefused as error:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.core.formats.framing import load_checked
+from connector.core.formats.avro import load_checked
 from connector.core.formats.schema_limits import MAX_FREE_VALUES, MAX_LEVELS, SchemaRefused
 
 

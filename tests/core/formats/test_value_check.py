@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from connector.core.formats.framing import Codec, DoesNotFit, load_checked
+from connector.core.formats.avro import DoesNotFit, load_checked
+from connector.core.formats.framing import Codec
 from connector.core.formats.value_check import Misfit, check_of
 
 INNER = {"type": "record", "name": "I", "fields": [{"name": "x", "type": {"type": "long"}}]}
