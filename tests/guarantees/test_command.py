@@ -11,7 +11,7 @@ from connector.simulator.rules import Rule
 from tests.chaos.processes import COMMAND, Fleet, environment
 from tests.child_process import ChildProcess
 from tests.guarantees.processes import start, write_config
-from tests.guarantees.scene import Scene, assert_once, eventually, open_scene
+from tests.guarantees.scene import HOUR, OPEN, Scene, assert_once, eventually, open_scene
 from tests.kafka.cluster import GivenKafka, Kafka
 from tests.kafka.fixtures import UniqueName
 from tests.ports import HOST, free_ports
@@ -37,25 +37,29 @@ def _sentence(said: str) -> str:
     return " ".join(said.split())
 
 
-async def test_sigterm_with_open_posts_ends_with_0_and_parks_nothing(scene: Scene, fleet: Fleet) -> None:
-    names = [f"doc-{number}" for number in range(6)]
-    scene.faults(Rule(kind="delay", action="create", seconds=2, count=6))
-    await scene.write(*names)
-    worker = start(fleet, scene, "leaves")
-    await eventually(lambda: len(scene.runs) == 6, "all runs are created and no POST is answered")
-    begun = time.monotonic()
-    code = await asyncio.to_thread(worker.process.terminate, 25)
-    took = time.monotonic() - begun
-    history = await scene.history()
+async def test_sigterm_with_open_posts_ends_with_0_and_parks_nothing(
+    kafka: Kafka, unique_name: UniqueName, fleet: Fleet
+) -> None:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
+        names = [f"doc-{number}" for number in range(6)]
+        scene.faults(Rule(kind="delay", action="create", seconds=2, count=6))
+        await scene.write(*names)
+        worker = start(fleet, scene, "leaves")
+        await eventually(lambda: len(scene.runs) == 6, "all runs are created and no POST is answered")
+        begun = time.monotonic()
+        code = await asyncio.to_thread(worker.process.terminate, 25)
+        took = time.monotonic() - begun
+        history = await scene.history()
 
-    assert code == 0, worker.process.log_tail()
-    assert took < 25
-    assert [entry.state for entry in history.open_entries] == ["started"] * 6
-    worker.start()
-    history = await scene.until_results(6)
-    worker.process.send(signal.SIGINT)
-    assert await asyncio.to_thread(worker.process.wait, 25) == 0
-    assert_once(history, names)
+        assert code == 0, worker.process.log_tail()
+        assert took < 25
+        assert [entry.state for entry in history.open_entries] == ["started"] * 6
+        scene.api_time.forward(HOUR)
+        worker.start()
+        history = await scene.until_results(6)
+        worker.process.send(signal.SIGINT)
+        assert await asyncio.to_thread(worker.process.wait, 25) == 0
+        assert_once(history, names)
 
 
 async def test_missing_topics_are_named_with_the_command_that_makes_them(scene: Scene, tmp_path: Path) -> None:

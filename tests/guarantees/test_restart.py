@@ -65,23 +65,25 @@ async def test_a_review_is_decided_after_a_restart(kafka: Kafka, unique_name: Un
     assert len(history.runs) == 2
 
 
-async def test_a_stop_waits_for_open_posts_and_parks_nothing(scene: Scene) -> None:
-    names = [f"doc-{number}" for number in range(6)]
-    scene.faults(Rule(kind="delay", action="create", seconds=2))
-    await scene.write(*names)
-    async with scene.worker() as first:
-        await eventually(lambda: len(scene.runs) == 6, "all runs are created and no POST is answered")
-        begun = time.monotonic()
-        await first.stop()
-        assert time.monotonic() - begun < STOP_SECONDS
-    between = await scene.history()
-    scene.heal()
+async def test_a_stop_waits_for_open_posts_and_parks_nothing(kafka: Kafka, unique_name: UniqueName) -> None:
+    async with open_scene(kafka, unique_name("g"), settings=OPEN) as scene:
+        names = [f"doc-{number}" for number in range(6)]
+        scene.faults(Rule(kind="delay", action="create", seconds=2))
+        await scene.write(*names)
+        async with scene.worker() as first:
+            await eventually(lambda: len(scene.runs) == 6, "all runs are created and no POST is answered")
+            begun = time.monotonic()
+            await first.stop()
+            assert time.monotonic() - begun < STOP_SECONDS
+        between = await scene.history()
+        scene.heal()
+        scene.api_time.forward(HOUR)
 
-    async with scene.worker():
-        history = await scene.until_results(6)
+        async with scene.worker():
+            history = await scene.until_results(6)
 
-    assert [entry.state for entry in between.open_entries] == ["started"] * 6
-    assert_once(history, names)
+        assert [entry.state for entry in between.open_entries] == ["started"] * 6
+        assert_once(history, names)
 
 
 async def test_a_second_stop_hurries_and_still_writes_the_journal(scene: Scene) -> None:
