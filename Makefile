@@ -19,7 +19,7 @@ export PYTHON
 
 RUN := .venv/bin/python -m
 # What needs no broker and no time; `make test` does not run it a second time.
-QUICK := $(wildcard tests/test_*.py) $(wildcard tests/chart)
+QUICK := $(wildcard tests/test_*.py) $(wildcard tests/chart) $(wildcard tests/schemas)
 
 help: ## print these lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -72,7 +72,8 @@ lock: ## solve the dependencies again and write requirements/*.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group lock -o requirements/lock.txt
 
-schemas: .venv/.installed ## write the reference and the JSON Schema of the configuration again
+schemas: .venv/.installed ## write what is made from the settings again; keep a changed Avro schema as its next version
+	@$(RUN) tests.schemas.add_version
 	$(RUN) connector check --schema > docs/connector.schema.json.new
 	mv docs/connector.schema.json.new docs/connector.schema.json
 	$(RUN) connector check --reference > docs/configuration.md.new

@@ -49,7 +49,7 @@ from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 from connector.signals import Signals
 from connector.start import Starter
 from connector.stop_points import StopPoint
@@ -101,11 +101,11 @@ def build_resolver(config: Config, client_id: str, journal_bytes: int) -> Resolv
         client_id: the process's name, which stands in every journal record.
         journal_bytes: the largest record that the journal takes.
     """
-    codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
+    codec = JournalCodec(Codec(*load_schemas("journal_entry")), config.name)
     return Resolver(
         name=config.name,
         routes=config.core_routes(),
-        decoder=ReferenceDecoder(Codec(load_schema("document_reference"))),
+        decoder=ReferenceDecoder(Codec(*load_schemas("document_reference"))),
         journal_bytes=journal_bytes,
         size_of=partial(entry_bytes, codec, client_id),
     )
@@ -162,12 +162,12 @@ def assemble(around: Surroundings) -> Parts:
     config, metrics, clock = around.config, around.metrics, around.clock
     journal_topic = around.topics.plan.journal
     limits = {topic: around.topics.facts[topic].max_message_bytes for topic in around.topics.plan.names()}
-    codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
+    codec = JournalCodec(Codec(*load_schemas("journal_entry")), config.name)
     place = JournalPlace(config.name, journal_topic, around.topics.facts[journal_topic].partitions)
     client = _open_client(around)
     restorer = _restorer(around, codec, place)
     signals_place = SignalsTopic(
-        around.topics.plan.signals, place.partitions, SignalCodec(Codec(load_schema("signal")))
+        around.topics.plan.signals, place.partitions, SignalCodec(Codec(*load_schemas("signal")))
     )
     signals = _signals(around, signals_place)
     clarifier: Clarifier
@@ -194,7 +194,7 @@ def assemble(around: Surroundings) -> Parts:
     guards = RouteGuards(route.name for route in config.core_routes())
     budgets = _budgets(around)
     paced = PacedClient(client, reads=budgets.reads, writes=budgets.writes, clock=clock, metrics=metrics)
-    result_codec = Codec(load_schema("run_result"))
+    result_codec = Codec(*load_schemas("run_result"))
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,

@@ -37,7 +37,7 @@ from connector.core.timeline import (
     result_event,
     runs_of,
 )
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 _COMMAND = "explain"
 _API_SECONDS = 15.0
@@ -151,7 +151,7 @@ class Search:
             yield journal_event(tag, record, entry)
 
     def _results(self) -> Iterator[Event]:
-        codec = Codec(load_schema("run_result"))
+        codec = Codec(*load_schemas("run_result"))
         for record in committed_records(self._config, _COMMAND, status_topics(self._config.output.prefix)):
             value = record.value or b""
             if not (self._sought.may_be_in(value, record.key) or self._may_be_known(value)):

@@ -18,7 +18,7 @@ from connector.core.journal_record import JournalCodec, Mark, mark_key
 from connector.core.record import Partition, Record
 from connector.core.tag import Tag
 from connector.core.topics import companion_partition, journal_topic
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 PATIENCE_SECONDS = 3.0
 """How long an open transaction may stand in the way; transactions of a worker take milliseconds."""
@@ -52,7 +52,7 @@ class JournalLook:
         """
         client_id = f"{config.name}-{command}"
         self.topic = journal_topic(config.name)
-        self.codec = JournalCodec(Codec(load_schema("journal_entry")), config.name)
+        self.codec = JournalCodec(Codec(*load_schemas("journal_entry")), config.name)
         self._name = config.name
         self._properties = reader_properties(config.kafka, client_id, client_id)
         self._said = False

@@ -28,7 +28,7 @@ from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import dead_letter_topic
 from connector.core.sought import Place
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 _CLIENT = "replay"
 _MAX_BYTES = 1_000_000
@@ -64,7 +64,7 @@ class LetterBox:
         """
         self._config = config
         self._topic = dead_letter_topic(config.output.prefix)
-        self._decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+        self._decoder = ReferenceDecoder(Codec(*load_schemas("document_reference")))
         self._inputs = {route.topic for route in config.core_routes()}
         found = map(letter_of, committed_records(config, _CLIENT, [self._topic]))
         ours = (letter for letter in found if letter is not None and letter.connector == config.name)

@@ -30,7 +30,7 @@ from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.sought import is_run_id
 from connector.core.tag import Tag
 from connector.core.topics import signals_topic
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 ANSWER_SECONDS = 30.0
 """How long an owner may take to say that it has the command."""
@@ -188,7 +188,7 @@ def _replies(settings: Config, cluster: Cluster, client_id: str, command: Comman
             [f"The topic {name} does not exist: `extend-connector topics` shows what is missing. Nothing was sent."],
         )
     conversation = Conversation(
-        topic=SignalsTopic(name, facts.partitions, SignalCodec(Codec(load_schema("signal")))),
+        topic=SignalsTopic(name, facts.partitions, SignalCodec(Codec(*load_schemas("signal")))),
         cluster=cluster,
         reading=reader_properties(settings.kafka, client_id, client_id),
         writing=producer_properties(settings.kafka, client_id, None, _COMMAND_BYTES),

@@ -23,7 +23,7 @@ from connector.core.record import Partition, Record
 from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, status_topics, topic_of
 from connector.core.time_order import TimeOrder
 from connector.core.topics import TopicFacts
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 _STATUSES = (*STATUSES, TIMED_OUT, "OTHER")
 
@@ -71,7 +71,7 @@ def results(
     settings = load_config(config)
     topics = _topics(settings, status, dead_letters=dead_letters)
     lines: Lines = JsonLines() if as_json else TableLines(dead_letters=dead_letters)
-    codec = Codec(load_schema("run_result"))
+    codec = Codec(*load_schemas("run_result"))
     until = None if timeout is None else time.monotonic() + timeout
     shown = undecodable = 0
     for record in _records(settings, topics, start, since_ms, follow=follow, until=until):

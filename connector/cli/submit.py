@@ -24,7 +24,7 @@ from connector.core.accept.submission import Submission
 from connector.core.errors import ConnectorError, RecordRejected, TopicError
 from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 _ACK_TIMEOUT_MS = 30_000
 _SHOWN = 20
@@ -89,8 +89,7 @@ def submit(
         raise typer.BadParameter("--unchecked sends bytes as they are: it excludes --avro and --key-field.")
     settings = load_config(config)
     target = input_topic(settings, topic)
-    reference_schema = load_schema("document_reference")
-    codec = Codec(reference_schema)
+    codec = Codec(*load_schemas("document_reference"))
     submission = Submission(
         name=settings.name,
         topic=target,

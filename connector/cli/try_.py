@@ -28,7 +28,7 @@ from connector.core.record import Partition, Record
 from connector.core.route import Route
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 
 _ENDED_BADLY = frozenset({"FAILED", "CANCELLED"})
 
@@ -183,7 +183,7 @@ def _say(sentence: str) -> None:
 
 
 def _request(reference: Mapping[str, object], route: Route) -> Request:
-    decoder = ReferenceDecoder(Codec(load_schema("document_reference")))
+    decoder = ReferenceDecoder(Codec(*load_schemas("document_reference")))
     value = json.dumps(reference, ensure_ascii=False).encode()
     try:
         return resolve(Record(Partition(route.topic, 0), 0, None, value), [route], None, decoder)

@@ -21,7 +21,7 @@ from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, status_topics
 from connector.core.topics import plan_topics
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 from connector.simulator.server import SimulatorServer
 from connector.simulator.settings import Lifetimes, Settings
 from connector.worker import Worker
@@ -146,7 +146,7 @@ async def _read(config: Config, progress: Progress) -> None:
     letters = dead_letter_topic(config.output.prefix)
     topics = (*status_topics(config.output.prefix), letters)
     starts = {Partition(topic, number): 0 for topic in topics for number in range(4)}
-    codec = Codec(load_schema("run_result"))
+    codec = Codec(*load_schemas("run_result"))
     reader = AssignedReader(reader_properties(config.kafka, "demo-results", "demo-results"), starts)
     try:
         while True:

@@ -20,7 +20,7 @@ from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.signals.signature import Verifier
 from connector.core.topics import signals_topic
 from connector.logs import logger, register_secret
-from connector.schema_files import load_schema
+from connector.schema_files import load_schemas
 from connector.webhook.endpoint import Endpoint
 
 SECRETS_SECONDS = 10.0
@@ -44,7 +44,7 @@ def find_topic(config: Config) -> SignalsTopic:
         facts = cluster.topics([name]).get(name)
     if facts is None:
         raise TopicError([f"The topic {name} does not exist. `extend-connector topics --create` makes it."])
-    return SignalsTopic(name, facts.partitions, SignalCodec(Codec(load_schema("signal"))))
+    return SignalsTopic(name, facts.partitions, SignalCodec(Codec(*load_schemas("signal"))))
 
 
 def verifier_of(secrets: Sequence[Secret]) -> Verifier:
