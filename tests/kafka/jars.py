@@ -1,7 +1,8 @@
-"""Apache Kafka's jars, from a lock file with their SHA-256 sums.
+"""Apache Kafka's jars, from a lock file with their SHA-256 sums; and those of a reader in Java, from one of their own.
 
 ``python -m tests.kafka.jars`` fetches what is missing and prints where it is. ``python -m tests.kafka.jars --lock``
-prints the lock file with the sums of what the repository serves now, for a change of versions.
+prints the lock file with the sums of what the repository serves now, for a change of versions; of another lock file
+when one is named.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOCK = Path(__file__).with_name("kafka-4.4.0.lock")
+READER_LOCK = Path(__file__).with_name("java-reader.lock")
 CACHE_VARIABLE = "KAFKA_TEST_CACHE"
 MIRROR_VARIABLE = "MAVEN_MIRROR"
 BROKER_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS_FOR_TESTS"
@@ -124,8 +126,8 @@ def check(jar: Jar, path: Path) -> None:
     found = sum_of(path)
     if found != jar.sha256:
         raise BrokerUnavailable(
-            f"The Maven repository served another {jar.coordinate} than {LOCK.name} names (SHA-256 {found} instead of "
-            f"{jar.sha256}); it was not used.",
+            f"The Maven repository served another {jar.coordinate} than the lock file names (SHA-256 {found} instead "
+            f"of {jar.sha256}); it was not used.",
         )
 
 
@@ -158,7 +160,8 @@ def fetch(jar: Jar, folder: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> None:
     """Fetch, or print the lock file anew."""
-    jars = read_lock()
+    named = [Path(each) for each in arguments if not each.startswith("-")]
+    jars = read_lock(*named[:1])
     if "--lock" not in arguments:
         fetch_jars(jars, cache_folder())
         print(cache_folder())  # noqa: T201 - a command prints
