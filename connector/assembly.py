@@ -200,6 +200,7 @@ def assemble(around: Surroundings) -> Parts:
         prefix=config.output.prefix,
         codec_of=lambda _route, _topic: result_codec,
         limits=limits,
+        oversize=config.output.oversize,
         reviews=config.follow.reviews,
         journal=journal,
         clock=clock,
@@ -353,10 +354,12 @@ def _open_member(around: Surroundings, listener: Listener, beat: Callable[[], No
 def _open_producer(around: Surroundings, transactional_id: str, beat: Callable[[], None]) -> TransactionalProducer:
     config = around.config
     plan, facts = around.topics.plan, around.topics.facts
-    properties = producer_properties(config.kafka, transactional_id, transactional_id, needed_bytes(plan, facts))
+    written = set(plan.names()) - set(plan.names(Purpose.INPUT))
+    # A topic for results may take more than what an input makes necessary; then the client must not refuse it.
+    largest = max(needed_bytes(plan, facts), *(facts[topic].max_message_bytes for topic in written))
+    properties = producer_properties(config.kafka, transactional_id, transactional_id, largest)
     # A broker refuses a whole batch that is larger than its topic's limit, however small its records are; a record
     # that is larger than this alone is a batch of its own.
-    written = set(plan.names()) - set(plan.names(Purpose.INPUT))
     smallest = min(facts[topic].max_message_bytes for topic in written)
     properties["batch.size"] = min(int(str(properties.get("batch.size", LARGEST_BATCH))), smallest)
     return TransactionalProducer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
@@ -13,9 +14,9 @@ from connector.core.follow.ending import Ending, OwnEnd, outcome_name
 from connector.core.follow.open_run import Via
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Record
-from connector.core.result import ObservedVia, ResultCodec, failed_run, result_record
+from connector.core.result import Failure, ObservedVia, ResultCodec, failed_run, result_record
 from connector.core.run import Run
-from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, topic_of
+from connector.core.run_types import FAILED, NEEDS_REVIEW, dead_letter_topic, topic_of
 from connector.documents import Holding
 from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal
@@ -32,6 +33,7 @@ class Emitter:
         prefix: str,
         codec_of: Callable[[str, str], ResultCodec],
         limits: Mapping[str, int],
+        oversize: Literal["omit", "fail"],
         reviews: bool,
         journal: Journal,
         clock: Clock,
@@ -44,6 +46,7 @@ class Emitter:
             prefix: what the names of the topics begin with.
             codec_of: what encodes the results of a route for a topic, by both names.
             limits: the largest record that each topic takes, in bytes, by topic.
+            oversize: whether a result that is larger loses its output, or becomes a failure.
             reviews: whether the end of a review is followed and emitted.
             journal: what is durable.
             clock: the time.
@@ -53,6 +56,7 @@ class Emitter:
         self._prefix = prefix
         self._codec_of = codec_of
         self._limits = limits
+        self._oversize = oversize
         self._reviews = reviews
         self._journal = journal
         self._clock = clock
@@ -73,13 +77,13 @@ class Emitter:
 
         Raises:
             OwnershipLost: its new owner emits it.
-            RecordTooLarge: the topic refuses even the result without its output.
+            RecordTooLarge: the topic refuses even the result without its output, or the failure.
         """
         review = outcome_name(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
         try:
             result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=True)
         except RecordTooLarge:
-            # The topic's limit shrank since the worker started: the same result without its output.
+            # The topic's limit shrank since the worker started: the same result without its output, or as a failure.
             about(entry).warning("result_too_large", status=outcome_name(ending))
             result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=False)
         self._count(entry, ending, result)
@@ -156,7 +160,15 @@ class Emitter:
             emitted_ms=now_ms,
             max_bytes=limit,
             codec=codec,
+            failure=self._failure(entry.request.route),
         )
+
+    def _failure(self, route: str) -> Failure | None:
+        """What becomes of a result of this route that is too large; None: it loses its output."""
+        if self._oversize == "omit":
+            return None
+        topic = topic_of(self._prefix, FAILED)
+        return Failure(topic, self._limits[topic], self._codec_of(route, topic))
 
     def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:
         route, status = entry.request.route, outcome_name(ending)

@@ -117,6 +117,10 @@ class Output(Section):
     prefix: Name | Literal[""] = ""
     """What the names of the result topics begin with. Default: the connector's name."""
 
+    oversize: Literal["omit", "fail"] = "omit"
+    """A result that its topic cannot take: `omit` sends it without its output, `fail` sends it to `<prefix>.failed`
+    with the reason `CONNECTOR_RESULT_TOO_LARGE`. The run's id fetches the output either way."""
+
 
 class Webhook(Section):
     """The webhook ingress, `extend-connector webhook`."""

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from connector.core.entry import Entry
 from connector.core.record import Headers, OutRecord
 from connector.core.run import Run
-from connector.core.run_types import RUN_TYPES, topic_of
+from connector.core.run_types import FAILED, RUN_TYPES, topic_of
 from connector.core.tag import Tag, untagged_file_name
 
 ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
@@ -22,6 +22,9 @@ ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
 CONNECTOR_REASON = "CONNECTOR_"
 """Begins the failure reason of every end that is ours and not the API's."""
 
+RESULT_TOO_LARGE = f"{CONNECTOR_REASON}RESULT_TOO_LARGE"
+"""Why a run that has a result is told as FAILED: its topic cannot take the output, and nobody wants to miss that."""
+
 
 class ResultCodec(Protocol):
     """Encodes results of one route for one topic."""
@@ -29,6 +32,21 @@ class ResultCodec(Protocol):
     def encode(self, datum: Mapping[str, object]) -> bytes:
         """The record's value."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where a result goes as a failure instead of losing its output (``output.oversize: fail``).
+
+    Attributes:
+        topic: the topic of failures.
+        max_bytes: what it takes.
+        codec: encodes for it.
+    """
+
+    topic: str
+    max_bytes: int
+    codec: ResultCodec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +71,13 @@ class _Sent:
             fields["output_state"] = "omitted"
         return replace(self, fields=fields | {part: None})
 
+    def failed(self, topic: str) -> _Sent:
+        """The same as a failure of ours, without the output that this topic cannot take."""
+        said = f"The run ended as {self.fields['status']}, but {self.topic} cannot take its output"
+        ours = {"failure_reason": RESULT_TOO_LARGE, "failure_message": f"{said}; the run's id fetches it."}
+        bare = self.without("output")
+        return replace(bare, topic=topic, fields=bare.fields | {"status": FAILED} | ours)
+
     def record(self, codec: ResultCodec) -> OutRecord:
         return OutRecord(self.topic, self.key, codec.encode(self.fields), self.headers)
 
@@ -72,6 +97,7 @@ def result_record(
     max_bytes: int,
     codec: ResultCodec,
     topic: str | None = None,
+    failure: Failure | None = None,
 ) -> OutRecord:
     """The result of a run that has ended, or needs a review.
 
@@ -86,6 +112,8 @@ def result_record(
             record, and how much it takes is not known; then the output is left out and nothing else.
         codec: of ``run_result``.
         topic: another topic than the status's own, e.g. ``<prefix>.timed-out``.
+        failure: what becomes of a result whose output the topic cannot take; None: it loses the output. A run that
+            has failed by itself keeps its own reason.
 
     Returns:
         A record with the input record's key and headers. Nothing of it is ever an error: texts that are no
@@ -107,7 +135,7 @@ def result_record(
             "times": _times(entry, run.finished_ms, observed_ms, emitted_ms),
         },
     )
-    return _fitted(sent, max_bytes, codec)
+    return _fitted(sent, max_bytes, codec, failure if run.status != FAILED else None)
 
 
 def failed_run(
@@ -139,10 +167,10 @@ def failed_run(
         run: the run as it was last seen, when one is known.
         topic: another topic than ``<prefix>.failed``, e.g. ``<prefix>.timed-out``.
     """
-    known = run or Run(id=entry.run_id or "", run_type=entry.request.run_type, status="FAILED")
+    known = run or Run(id=entry.run_id or "", run_type=entry.request.run_type, status=FAILED)
     ended = replace(
         known,
-        status="FAILED",
+        status=FAILED,
         output=None,
         failure_reason=reason if reason.startswith(CONNECTOR_REASON) else f"{CONNECTOR_REASON}{reason}",
         failure_message=message,
@@ -235,10 +263,12 @@ def _text(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _fitted(sent: _Sent, max_bytes: int, codec: ResultCodec) -> OutRecord:
-    if max_bytes == 0:
+def _fitted(sent: _Sent, max_bytes: int, codec: ResultCodec, failure: Failure | None) -> OutRecord:
+    if max_bytes == 0 and (failure is None or not sent.fields["output"]):
         return (sent.without("output") if sent.fields["output"] else sent).record(codec)
     record = sent.record(codec)
+    if failure is not None and sent.fields["output"] and record.wire_size > max_bytes:
+        return _fitted(sent.failed(failure.topic), failure.max_bytes, failure.codec, None)
     for part in _PARTS:
         if record.wire_size <= max_bytes:
             break

@@ -15,11 +15,12 @@ FileForm = Literal["url", "id", "text"]
 RUNNING = frozenset({"PENDING", "PROCESSING", "CANCELLING"})
 """Every other status is terminal, unknown ones too: the SDK's rule."""
 
+FAILED = "FAILED"
 NEEDS_REVIEW = "NEEDS_REVIEW"
-REVIEWED = frozenset({"PROCESSED", "REJECTED", "FAILED", "CANCELLED"})
+REVIEWED = frozenset({"PROCESSED", "REJECTED", FAILED, "CANCELLED"})
 """What counts as the end of a review; any other status means that the person is still at it."""
 
-STATUSES = ("PROCESSED", "FAILED", "CANCELLED", NEEDS_REVIEW, "REJECTED")
+STATUSES = ("PROCESSED", FAILED, "CANCELLED", NEEDS_REVIEW, "REJECTED")
 """Terminal statuses with a topic of their own; any other goes to ``<prefix>.other``."""
 
 TIMED_OUT = "TIMED_OUT"

@@ -100,6 +100,11 @@ def test_a_producer_is_idempotent_and_chooses_partitions_as_java_does() -> None:
     Producer(found).close()
 
 
+@pytest.mark.parametrize("transactional_id", ["invoices-1", None])
+def test_whatever_is_written_is_compressed_by_zstd(transactional_id: str | None) -> None:
+    assert producer_properties(_Kafka(), "id", transactional_id, 2_000_000)["compression.type"] == "zstd"
+
+
 def test_the_users_properties_win() -> None:
     kafka = _Kafka(properties={"compression.type": "lz4", "linger.ms": 5, "security.protocol": "PLAINTEXT"})
     found = producer_properties(kafka, "id", None, 2_000_000)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from connector.core.entry import Entry, Request
 from connector.core.record import Headers, OutRecord
-from connector.core.result import failed_run, result_record
+from connector.core.result import Failure, failed_run, result_record
 from connector.core.run import Run, parse_run
 from connector.schema_files import load_schema
 from tests.core.formats.test_strict_json import json_values
@@ -23,7 +23,13 @@ from tests.factories.records import entry_of, record_of, result_codec, run_of, t
 ROOM = 1_000_000
 
 
-def result_of(entry: Entry, run: Run, max_bytes: int = ROOM, topic: str | None = None) -> OutRecord:
+def result_of(
+    entry: Entry,
+    run: Run,
+    max_bytes: int = ROOM,
+    topic: str | None = None,
+    failure: Failure | None = None,
+) -> OutRecord:
     return result_record(
         entry,
         run,
@@ -34,6 +40,7 @@ def result_of(entry: Entry, run: Run, max_bytes: int = ROOM, topic: str | None =
         max_bytes=max_bytes,
         codec=result_codec,
         topic=topic,
+        failure=failure,
     )
 
 
@@ -165,6 +172,50 @@ def test_a_record_that_the_topic_refused_loses_its_output_and_nothing_else() -> 
     assert read(refused) == read(whole) | lost
     assert "cannot take" in str(lost["value_error"])
     assert (refused.key, refused.headers) == (whole.key, whole.headers)
+
+
+FAILURES = Failure("documents.failed", ROOM, result_codec)
+
+
+@pytest.mark.parametrize("room", [2000, 0], ids=["known to be too large", "refused"])
+@pytest.mark.parametrize("status", ["PROCESSED", "NEEDS_REVIEW", "REJECTED", "QUARANTINED"])
+def test_a_result_that_does_not_fit_is_a_failure_where_that_is_asked_for(room: int, status: str) -> None:
+    run = run_of(status, output=b'"' + b"x" * 5000 + b'"')
+    record = result_of(entry_of(revision=1), run, room, failure=FAILURES)
+    found = read(record)
+    assert (record.topic, record.key, record.headers) == ("documents.failed", b"customer-7", entry_of().headers)
+    changed = {
+        "status": "FAILED",
+        "output": None,
+        "output_state": "omitted",
+        "value_error": "The output is left out: the topic cannot take a record of this size.",
+        "failure_reason": "CONNECTOR_RESULT_TOO_LARGE",
+        "failure_message": found["failure_message"],
+    }
+    assert found == read(result_of(entry_of(revision=1), run)) | changed
+    assert f"ended as {status}" in str(found["failure_message"])
+
+
+def test_a_failure_fits_the_topic_of_failures_too() -> None:
+    entry = entry_of(headers=(("h", b"x" * 3000),))
+    run = run_of(output=b'"' + b"x" * 5000 + b'"')
+    record = result_of(entry, run, 5000, failure=Failure("documents.failed", 2000, result_codec))
+    assert (record.topic, record.headers) == ("documents.failed", ())
+    assert record.wire_size <= 2000
+    assert read(record)["failure_reason"] == "CONNECTOR_RESULT_TOO_LARGE"
+
+
+def test_only_a_large_output_makes_a_failure() -> None:
+    fits, without_output = run_of(), run_of("CANCELLED", output=None)
+    assert result_of(entry_of(), fits, failure=FAILURES) == result_of(entry_of(), fits)
+    assert result_of(entry_of(), without_output, 100, failure=FAILURES).topic == "documents.cancelled"
+    assert read(result_of(entry_of(), run_of(output=b"\xff"), failure=FAILURES))["status"] == "PROCESSED"
+
+
+def test_a_run_that_failed_by_itself_keeps_its_own_reason() -> None:
+    run = run_of("FAILED", output=b'"' + b"x" * 5000 + b'"', failure_reason="STEP_FAILED")
+    found = read(result_of(entry_of(), run, 2000, failure=FAILURES))
+    assert (found["failure_reason"], found["output_state"]) == ("STEP_FAILED", "omitted")
 
 
 def test_the_limit_counts_headers() -> None:

@@ -113,6 +113,13 @@ def test_a_record_that_is_too_large_for_the_client_is_reported_as_refused(
     assert write(OutRecord(topic, b"k", b"fits")).end is End.COMMITTED
 
 
+def test_records_travel_compressed(write: Write, create_topics: CreateTopics) -> None:
+    (small,) = create_topics("small", config={"max.message.bytes": "20000"})
+
+    assert write(OutRecord(small, b"k", b'{"content":"the same again"}' * 10_000)).end is End.COMMITTED
+    assert write(OutRecord(small, b"k", os.urandom(30_000))).end is End.ABORTED, "the topic has that limit"
+
+
 def test_properties_that_librdkafka_refuses_are_a_sentence(section: KafkaSection) -> None:
     properties = producer_properties(section, "writer", "writer", 1_000_000) | {"message.timeout.ms": 60_000}
 

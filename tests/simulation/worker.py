@@ -153,6 +153,7 @@ class SimWorker:
             prefix=PREFIX,
             codec_of=lambda _route, _topic: _result_codec,
             limits=dict.fromkeys(topics, LARGEST_RECORD),
+            oversize="omit",
             reviews=True,
             journal=self._journal,
             clock=clock,

@@ -338,6 +338,34 @@ async def test_a_result_that_its_topic_refuses_is_sent_without_its_output() -> N
 
 
 @virtually
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_result_that_its_topic_refuses_is_a_failure_where_that_is_asked_for(known: bool) -> None:  # noqa: FBT001 - a case
+    async with world(Options(oversize="fail", limit=150 if known else 1_000_000)) as w:
+        w.kafka.too_large = lambda record: record.topic == "documents.processed"
+        w.send()
+        await w.until(w.results)
+        (result,) = w.results("FAILED")
+        assert (result["output"], result["failure_reason"]) == (None, "CONNECTOR_RESULT_TOO_LARGE")
+        assert (result["run_id"], result["revision"]) == ("run_1", 1)
+        assert w.results("PROCESSED") == []
+        assert w.open() == []
+        assert w.sample("results_produced_total", topic="documents.failed") == 1
+
+
+@virtually
+async def test_a_review_that_does_not_fit_is_a_failure_and_its_decision_still_comes_out() -> None:
+    async with world(Options(oversize="fail")) as w:
+        w.kafka.too_large = lambda record: record.topic == "documents.needs-review"
+        show(w, "NEEDS_REVIEW", "PROCESSED")
+        w.send()
+        await w.until(lambda: w.results("PROCESSED"))
+        (failed,), (decided,) = w.results("FAILED"), w.results("PROCESSED")
+        assert (failed["failure_reason"], failed["revision"]) == ("CONNECTOR_RESULT_TOO_LARGE", 1)
+        assert (decided["output_state"], decided["revision"]) == ("inline", 2)
+        assert w.open() == []
+
+
+@virtually
 async def test_a_result_that_is_refused_in_every_form_stays_open_and_is_tried_again() -> None:
     async with world() as w:
         w.kafka.too_large = lambda record: record.topic == "documents.processed"

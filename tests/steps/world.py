@@ -75,6 +75,7 @@ class Options:
     most_in_flight: int = 20_000
     most_bytes: int = 256_000_000
     reviews: bool = True
+    oversize: Literal["omit", "fail"] = "omit"
     starts_per_second: float | None = None
     start_deadline: float = DEADLINE
     partitions: dict[str, int] = field(default_factory=dict)
@@ -132,6 +133,7 @@ class World:
             prefix=PREFIX,
             codec_of=lambda _route, _topic: result_codec,
             limits=limits,
+            oversize=options.oversize,
             reviews=options.reviews,
             journal=self.journal,
             clock=time,
