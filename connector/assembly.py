@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from connector.accept import Acceptor, Resolver
+from connector.adapters.download import Downloader
 from connector.adapters.http import HttpApi
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.journal_reader import JournalReader
@@ -43,10 +44,12 @@ from connector.documents import Holdings
 from connector.emit import Emitter
 from connector.find import Finder
 from connector.follow import Follower
+from connector.follow.asking import FollowClient
 from connector.journal.journal import Journal, entry_bytes
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
+from connector.outputs import OutputClient
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schemas
@@ -261,7 +264,7 @@ def assemble(around: Surroundings) -> Parts:
         metrics=metrics,
     )
     follower = Follower(
-        client=client,
+        client=_with_outputs(around, client),
         budget=budgets.reads,
         cancel=paced.cancel,
         start_deadline=config.start.deadline,
@@ -312,22 +315,41 @@ def _budgets(around: Surroundings) -> Budgets:
     )
 
 
-def _open_client(around: Surroundings) -> ExtendClient:
-    extend = around.config.extend
-
+def _counted(around: Surroundings) -> Callable[[str, str, float], None]:
     def counted(operation: str, code: str, seconds: float) -> None:
         around.metrics.api_requests.labels(operation=operation, code=code).inc()
         around.metrics.api_request_duration_seconds.labels(operation=operation).observe(seconds)
 
+    return counted
+
+
+def _with_outputs(around: Surroundings, client: ExtendClient) -> FollowClient:
+    """The client that following uses: it alone needs outputs."""
+    config = around.config
+    if not config.output.parse_by_url:
+        return client
+    return OutputClient(client, open_downloader(config, _counted(around)).fetch)
+
+
+def open_downloader(config: Config, on_request: Callable[[str, str, float], None] | None = None) -> Downloader:
+    """What fetches outputs by their links, as the configuration allows it."""
+    output = config.output
+    return Downloader(
+        config.extend.base_url, hosts=output.parse_hosts, max_bytes=output.parse_max_bytes, on_request=on_request
+    )
+
+
+def _open_client(around: Surroundings) -> ExtendClient:
+    extend = around.config.extend
     http = HttpApi(
         extend.base_url,
         extend.api_key.reveal(),
         workspace_id=extend.workspace_id,
         max_starts=around.config.start.max_open,
         max_reads=READS_AT_ONCE,
-        on_request=counted,
+        on_request=_counted(around),
     )
-    return ExtendClient(http)
+    return ExtendClient(http, outputs_by_url=around.config.output.parse_by_url)
 
 
 def _signals(around: Surroundings, topic: SignalsTopic) -> Signals:

@@ -93,6 +93,7 @@ class ExtendClient:
         self,
         http: Http,
         *,
+        outputs_by_url: bool = False,
         clock: Clock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -101,11 +102,13 @@ class ExtendClient:
 
         Args:
             http: an ``HttpApi``; closed by ``aclose``.
+            outputs_by_url: ``get`` asks for links to outputs where the API has them (``Run.output_url``).
             clock: measures the waiting of ``create_and_poll``.
             sleep: waits so many seconds.
             draw: a number from 0 to 1, for jitter.
         """
         self._http = http
+        self._outputs_by_url = outputs_by_url
         self._clock = clock or Clock()
         self._sleep = sleep
         self._draw = draw
@@ -162,7 +165,8 @@ class ExtendClient:
         """
         row = RUN_TYPES[run_type]
         path = _path(row, run_id)
-        run = _run(row, await self._http.send("get", "GET", path, deadline=deadline), f"GET {path}")
+        query = {"responseType": "url"} if self._outputs_by_url and row.output_by_url else None
+        run = _run(row, await self._http.send("get", "GET", path, query=query, deadline=deadline), f"GET {path}")
         return _same(run, run_id, f"GET {path}")
 
     async def cancel(self, run_type: str, run_id: str, deadline: float | None = None) -> Run:

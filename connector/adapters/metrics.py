@@ -70,8 +70,8 @@ WEBHOOK_RESULTS = (
 )
 """What becomes of a request to the webhook port."""
 
-OPERATIONS = ("create", "get", "list", "cancel", "sync", "probe")
-"""What a request to the API is for, as the HTTP adapter reports it."""
+OPERATIONS = ("create", "get", "list", "cancel", "sync", "probe", "output")
+"""What a request to the API is for, as the HTTP adapter reports it; ``output`` is a download by a link."""
 
 # A `_created` series beside every counter would double what is scraped, for nobody's question.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client did not annotate it

@@ -11,6 +11,7 @@ from connector.config.nearest import nearest
 from connector.config.quantities import Duration
 from connector.config.routes import EXTRA_FIELDS, Route
 from connector.config.section import MAX_TOPIC_CHARS
+from connector.config.sections import Output
 from connector.core.accept.request import request_of
 from connector.core.errors import RecordRejected
 from connector.core.route import Route as CoreRoute
@@ -89,6 +90,7 @@ def warnings_of(config: Config) -> Iterator[Finding]:
         yield Finding(("follow", "max_delay_ms"), "is below initial_delay_ms, so the wait never grows")
     if follow.mode == "poll" and "safety_interval" in follow.model_fields_set:
         yield Finding(("follow", "safety_interval"), "is not used: it goes with follow.mode webhook")
+    yield from _links(config.output)
 
 
 def _missing(config: Config) -> Iterator[Finding]:
@@ -229,6 +231,18 @@ def _mapping(path: Path, route: CoreRoute) -> Iterator[Finding]:
             yield Finding((*fields, target), error.complaint, others)
         elif error.path in {"", "processor", "metadata"}:
             yield Finding(fields, f"never makes a request: {error}", others)
+
+
+def _links(output: Output) -> Iterator[Finding]:
+    """What makes links to outputs useless, or is set for nothing."""
+    if output.parse_by_url and not output.parse_hosts:
+        yield Finding(
+            ("output", "parse_hosts"),
+            "names no host: only links to the host of extend.base_url are followed, and parse runs with others wait; "
+            "GET /parse_runs/{id}?responseType=url shows where they lead",
+        )
+    elif output.parse_hosts and not output.parse_by_url:
+        yield Finding(("output", "parse_hosts"), "is not used: it goes with output.parse_by_url")
 
 
 def _unreachable(routes: Sequence[CoreRoute]) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
 from connector.config.quantities import Duration, Instant, Size
 from connector.config.secret import Secret
@@ -14,6 +15,16 @@ from connector.core.follow.polling import PollingOptions
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Milliseconds = Annotated[float, Field(ge=0, le=31 * 86_400_000)]
+_HOST = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)+")
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("must be a host in lower case without a port, for example files.example.com or .example.com")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
 Interval = Annotated[float, Field(ge=1, le=86_400_000)]
 
 
@@ -120,6 +131,16 @@ class Output(Section):
     oversize: Literal["omit", "fail"] = "omit"
     """A result that its topic cannot take: `omit` sends it without its output, `fail` sends it to `<prefix>.failed`
     with the reason `CONNECTOR_RESULT_TOO_LARGE`. The run's id fetches the output either way."""
+
+    parse_by_url: bool = False
+    """Whether outputs of parse runs are fetched by the link that the API gives for them, and not inside its answer."""
+
+    parse_hosts: Annotated[tuple[Host, ...], Strict(strict=False)] = ()
+    """With `parse_by_url`: hosts that links may lead to, beside the one of `extend.base_url`; `.example.com` for all
+    below it. Only `https`, only public addresses."""
+
+    parse_max_bytes: Annotated[int, Size(least=1_000, most=1_000_000_000)] = 64_000_000
+    """With `parse_by_url`: the largest output that is fetched; `oversize` says what becomes of a larger one."""
 
 
 class Webhook(Section):

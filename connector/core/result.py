@@ -72,10 +72,10 @@ class _Sent:
         return replace(self, fields=fields | {part: None})
 
     def failed(self, topic: str) -> _Sent:
-        """The same as a failure of ours, without the output that this topic cannot take."""
-        said = f"The run ended as {self.fields['status']}, but {self.topic} cannot take its output"
+        """The same as a failure of ours: its output is too large."""
+        said = f"The run ended as {self.fields['status']}, but its output is too large for {self.topic}"
         ours = {"failure_reason": RESULT_TOO_LARGE, "failure_message": f"{said}; the run's id fetches it."}
-        bare = self.without("output")
+        bare = self.without("output") if self.fields["output"] else self
         return replace(bare, topic=topic, fields=bare.fields | {"status": FAILED} | ours)
 
     def record(self, codec: ResultCodec) -> OutRecord:
@@ -119,7 +119,7 @@ def result_record(
         A record with the input record's key and headers. Nothing of it is ever an error: texts that are no
         Unicode are repaired, an output that is no UTF-8 is omitted, and both are told in ``value_error``.
     """
-    output, state, value_error = _output(run.output)
+    output, state, value_error = _output(run)
     sent = _Sent(
         topic=topic or topic_of(prefix, run.status),
         key=entry.key,
@@ -135,7 +135,11 @@ def result_record(
             "times": _times(entry, run.finished_ms, observed_ms, emitted_ms),
         },
     )
-    return _fitted(sent, max_bytes, codec, failure if run.status != FAILED else None)
+    if failure is None or run.status == FAILED:
+        return _fitted(sent, max_bytes, codec, None)
+    if run.oversized:
+        return _fitted(sent.failed(failure.topic), failure.max_bytes, failure.codec, None)
+    return _fitted(sent, max_bytes, codec, failure)
 
 
 def failed_run(
@@ -248,8 +252,11 @@ def _times(entry: Entry, finished_ms: int | None, observed_ms: int, emitted_ms: 
     }
 
 
-def _output(output: bytes | None) -> tuple[str | None, str, str | None]:
+def _output(run: Run) -> tuple[str | None, str, str | None]:
     """Output, its state, and what is wrong with it."""
+    output = run.output
+    if run.oversized:
+        return None, "omitted", "The output is left out: it is larger than output.parse_max_bytes."
     if output is None:
         return None, "none", None
     try:

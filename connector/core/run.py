@@ -8,7 +8,7 @@ type than documented is taken as absent: the API may grow (API versioning page),
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ _array = msgspec.json.Decoder(list[Raw])
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool)
 _number = msgspec.json.Decoder(float)
+_raw = msgspec.json.Decoder(Raw)
 
 
 class UnreadableRun(ValueError):  # noqa: N818 - it names what was read
@@ -56,6 +57,8 @@ class Run:
         run_type: name of the run type.
         status: the API's own word, unknown ones too.
         output: the API's own JSON text of ``output`` (a workflow's ``stepRuns``), byte for byte.
+        output_url: a link to the output instead, which was asked for; it is a key to the document for some minutes.
+        oversized: its output is larger than may be fetched.
         failure_reason: a code; the list is open.
         failure_message: a sentence of the API.
         reviewed: whether a person has reviewed it.
@@ -76,6 +79,8 @@ class Run:
     run_type: str
     status: str
     output: bytes | None = None
+    output_url: str | None = field(default=None, repr=False)
+    oversized: bool = False
     failure_reason: str | None = None
     failure_message: str | None = None
     reviewed: bool | None = None
@@ -159,6 +164,7 @@ def parse_run(run_type: str, body: bytes) -> Run:
         run_type=run_type,
         status=status,
         output=_bytes(fields, "stepRuns" if run_type == "workflow" else "output"),
+        output_url=_read(_text, fields, "outputUrl"),
         failure_reason=_read(_text, fields, "failureReason"),
         failure_message=_read(_text, fields, "failureMessage"),
         reviewed=_read(_flag, fields, "reviewed"),
@@ -174,6 +180,21 @@ def parse_run(run_type: str, body: bytes) -> Run:
         started_ms=_instant(fields, "startTime"),
         finished_ms=finished_ms,
     )
+
+
+def with_output(run: Run, body: bytes) -> Run:
+    """The run with an output that was fetched by its link, byte for byte.
+
+    Raises:
+        UnreadableRun: (a ValueError) too deep, or not JSON.
+    """
+    if is_too_deep(body):
+        raise UnreadableRun("TOO_DEEP", f"It nests deeper than {MAX_DEPTH} levels, or is cut off.")
+    text = _decode(_raw, body) if is_utf8(body) else None
+    if text is None:
+        raise UnreadableRun("NOT_JSON", "It is no JSON.")
+    output = bytes(text)
+    return replace(run, output=None if output == b"null" else output)
 
 
 def parse_page(run_type: str, body: bytes) -> Page:

@@ -51,6 +51,7 @@ class RunType:
         extra_fields: every other field of the create body.
         rows_carry_metadata: list rows show the metadata; otherwise the tag is looked for in the file name.
         sortable: its list accepts ``sortBy`` and ``sortDir``.
+        output_by_url: its GET shows a link instead of the output where that is asked for.
         cancellable: statuses in which a cancel is accepted; empty where there is no cancel.
         events: webhook event names that say that something about a run changed.
     """
@@ -74,6 +75,7 @@ class RunType:
     extra_fields: frozenset[str] = frozenset()
     rows_carry_metadata: bool = True
     sortable: bool = True
+    output_by_url: bool = False
     cancellable: frozenset[str] = frozenset({"PROCESSING"})
     events: frozenset[str] = field(default_factory=frozenset)
 
@@ -128,6 +130,7 @@ _ROWS = (
         object="parse_run",
         extra_fields=frozenset({"dataRetention"}),
         sortable=False,
+        output_by_url=True,
         events=_events("parse_run", "processed", "failed"),
     ),
     RunType(

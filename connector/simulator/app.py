@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from connector.simulator.control import control
+from connector.simulator.control import OUTPUTS, control
 from connector.simulator.delivery import Answer, Delivery, html_answer, without_id
 from connector.simulator.engine import Engine, Operation, Request
 from connector.simulator.refusals import Refusal
@@ -69,7 +69,7 @@ class SimulatorApp:
             return
         request = _request(scope, body)
         if request.path.startswith("/_simulator/"):
-            await delivery.whole(_unless_refused(lambda: control(self._engine, request), request_id))
+            await self._own(request, request_id, delivery)
             return
         try:
             answered = self._engine.webhooks(request)
@@ -102,6 +102,17 @@ class SimulatorApp:
         else:
             code = await _deliver(rule, answer, delivery)
         self._engine.statistics.answered(operation.category, operation.name, code)
+
+    async def _own(self, request: Request, request_id: str, delivery: Delivery) -> None:
+        """What the real API does not have. No key is asked for, and only what an ``outputUrl`` leads to has faults."""
+        answer = _unless_refused(lambda: control(self._engine, request), request_id)
+        rule = self._engine.output_fault(request) if request.path.startswith(OUTPUTS) else None
+        if rule is None:
+            await delivery.whole(answer)
+            return
+        if not rule.carried_out:
+            answer = _instead(rule, request, request_id)
+        await _deliver(rule, answer, delivery)
 
     async def _refuse(self, request: Request, refusal: Refusal, request_id: str, delivery: Delivery) -> None:
         try:
@@ -142,19 +153,9 @@ class SimulatorApp:
 
     def _spoilt(self, rule: Rule, operation: Operation, request: Request, request_id: str) -> Answer:
         """The answer that a rule gives instead of the real one."""
-        if rule.kind == "html":
-            return html_answer(rule.status or 200)
-        if rule.kind == "redirect":
-            return Answer(rule.status or 307, b"", (("location", f"{request.base_url}/moved{request.path}"),))
         if rule.kind == "late":
             self._create_later(rule.seconds if rule.seconds is not None else 5.0, operation, request)
-            refusal = Refusal(rule.status or 504, code=rule.code)
-        elif rule.kind == "throttle":
-            wait = rule.retry_after
-            refusal = Refusal(429, headers=(("retry-after", wait),) if wait is not None else ())
-        else:
-            refusal = Refusal(rule.status or 500, code=rule.code)
-        return Answer(refusal.status, refusal.body(request_id), refusal.headers)
+        return _instead(rule, request, request_id)
 
     def _create_later(self, seconds: float, operation: Operation, request: Request) -> None:
         def create() -> None:
@@ -163,6 +164,19 @@ class SimulatorApp:
 
         timer = asyncio.get_running_loop().call_later(seconds, create)
         self._late.add(timer)
+
+
+def _instead(rule: Rule, request: Request, request_id: str) -> Answer:
+    if rule.kind == "html":
+        return html_answer(rule.status or 200)
+    if rule.kind == "redirect":
+        return Answer(rule.status or 307, b"", (("location", f"{request.base_url}/moved{request.path}"),))
+    if rule.kind == "throttle":
+        wait = rule.retry_after
+        refusal = Refusal(429, headers=(("retry-after", wait),) if wait is not None else ())
+    else:
+        refusal = Refusal(rule.status or (504 if rule.kind == "late" else 500), code=rule.code)
+    return Answer(refusal.status, refusal.body(request_id), refusal.headers)
 
 
 async def _deliver(rule: Rule, answer: Answer, delivery: Delivery) -> str:

@@ -17,6 +17,10 @@ _PDF = (
 """An empty page: what an edited file's link gives."""
 
 
+OUTPUTS = "/_simulator/outputs/"
+"""Where the links to outputs lead."""
+
+
 def control(engine: Engine, request: Request) -> Answer:
     """Answer a request for the simulator itself.
 

@@ -38,6 +38,9 @@ _TYPES = {
     ".xml": "XML",
     ".html": "HTML",
 }
+_SIZE = re.compile(r"padded-by-(?P<count>\d{1,6})(?P<unit>kB|MB)")
+_UNITS = {"kB": 10**3, "MB": 10**6}
+MOST_BYTES = 100_000_000
 _TAG = re.compile(r"~k\d+-[a-z2-7]+")
 _KINDS = {"inv": "invoice", "rcpt": "receipt", "po": "purchase order"}
 
@@ -52,6 +55,7 @@ class Document:
         type: ``PDF``, ``TXT`` and so on, or None when the name does not say.
         text: all that it says.
         page_count: how many pages it has.
+        size: bytes that its name asks a parse's output to have more, by ``padded-by-6MB``.
     """
 
     id: str
@@ -59,6 +63,7 @@ class Document:
     type: str | None
     text: str
     page_count: int
+    size: int = 0
 
     def pages(self) -> list[str]:
         """The text page by page, cut at line ends where there are some."""
@@ -131,7 +136,13 @@ def _document(run_id: str, place: int, file: Mapping[str, Any]) -> Document:
         type=kind,
         text=text,
         page_count=page_count,
+        size=_size(name),
     )
+
+
+def _size(name: str) -> int:
+    match = _SIZE.search(name)
+    return min(int(match["count"]) * _UNITS[match["unit"]], MOST_BYTES) if match else 0
 
 
 def _imagined_text(name: str) -> str:

@@ -150,6 +150,11 @@ class Engine:
         )
         return self.faults.choose(question, self.clock.monotonic())
 
+    def output_fault(self, request: Request) -> Rule | None:
+        """The fault that a request for an output runs into, or None."""
+        question = Question(request.method, request.path, "output", "parse", request.body)
+        return self.faults.choose(question, self.clock.monotonic())
+
     def webhooks(self, request: Request) -> bytes | None:
         """The answer about endpoints and subscriptions; None when the request is about something else.
 

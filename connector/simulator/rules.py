@@ -23,7 +23,7 @@ Kind = Literal[
     "late",
 ]
 Stage = Literal["before", "after"]
-Action = Literal["create", "sync", "get", "list", "cancel", "delete", "update"]
+Action = Literal["create", "sync", "get", "list", "cancel", "delete", "update", "output"]
 
 _AFTER = frozenset({"delay", "drip", "no_id", "truncated", "oversized"})
 """Kinds that spoil a real answer, so the request is carried out first unless the rule says otherwise."""
@@ -42,7 +42,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         stage: ``before`` the request was carried out (no run exists), or ``after`` (the run exists). The default fits
             the kind.
         method: ``GET``, ``POST`` or ``DELETE``.
-        action: what the request asks for.
+        action: what the request asks for; ``output`` is what an ``outputUrl`` leads to.
         run_type: ``extract``.
         path: text that the path contains.
         contains: text that the request body contains, to hit one document.

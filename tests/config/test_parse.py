@@ -211,6 +211,8 @@ def test_of_two_that_exclude_each_other_the_higher_place_is_taken(
             "kafka.session_timeout: is not used",
         ),
         ("follow: {max_delay_ms: 10}", "follow.max_delay_ms: is below initial_delay_ms"),
+        ("output: {parse_hosts: [a.com]}", "output.parse_hosts: is not used: it goes with output.parse_by_url"),
+        ("output: {parse_by_url: true}", "output.parse_hosts: names no host: only links to the host of extend"),
         ("follow: {safety_interval: 10s}", "follow.safety_interval: is not used: it goes with follow.mode webhook"),
         ("kafka: {properties: {sasl.password: x}}", "plain text; set kafka.password_file"),
         ("kafka: {properties: {ssl.key.password: x}}", "plain text; set it by an environment variable"),

@@ -218,6 +218,21 @@ def test_a_run_that_failed_by_itself_keeps_its_own_reason() -> None:
     assert (found["failure_reason"], found["output_state"]) == ("STEP_FAILED", "omitted")
 
 
+@pytest.mark.parametrize("room", [ROOM, 0])
+def test_an_output_that_was_too_large_to_fetch_is_omitted_or_fails(room: int) -> None:
+    run = run_of(output=None, oversized=True)
+    omitted, failed = (read(result_of(entry_of(), run, room, failure=each)) for each in (None, FAILURES))
+    assert (omitted["status"], omitted["output"], omitted["output_state"]) == ("PROCESSED", None, "omitted")
+    assert "parse_max_bytes" in str(omitted["value_error"])
+    lost = {name: failed[name] for name in ("status", "failure_reason", "failure_message")}
+    assert failed == omitted | lost
+    assert lost | {"failure_message": ""} == {
+        "status": "FAILED",
+        "failure_reason": "CONNECTOR_RESULT_TOO_LARGE",
+        "failure_message": "",
+    }
+
+
 def test_the_limit_counts_headers() -> None:
     headers: Headers = (("h", b"x" * 1500),)
     room = result_of(entry_of(headers=()), run_of()).wire_size + 1500

@@ -91,6 +91,16 @@ def test_parse_and_edit_runs_have_times_only_in_rows(run_type: str) -> None:
     assert row(done).keys() == (base | {"metrics", "usage", "createdAt", "updatedAt"}) - {"config"}
 
 
+def test_an_output_has_the_size_that_a_name_asks_for() -> None:
+    sizes = []
+    for name in ("a.pdf", "a-padded-by-300kB.pdf"):
+        machine = Machine()
+        run = machine.create("parse", name)
+        machine.store.advance(machine.now + 2000)
+        sizes.append(len(msgspec.json.encode(full_object(run, "")["output"])))
+    assert 300_000 <= sizes[1] - sizes[0] < 301_000
+
+
 def test_a_parse_output_can_come_by_link() -> None:
     body = full_object(at(Machine(), "parse", "processed", 2000), "http://127.0.0.1:1", output_by_url=True)
     assert "output" not in body
