@@ -130,6 +130,7 @@ class Scene:
             properties=Properties.read(given if given.get("group.protocol") == "consumer" else classic | given),
         )
         sections.setdefault("follow", Follow(sweep_interval=0.1, fast_poll_interval_ms=100.0, review_interval=1.0))
+        sections.setdefault("output", Output(prefix=self.name))
         return Config(
             name=self.name,
             kafka=kafka,
@@ -140,7 +141,6 @@ class Scene:
             ),
             routes={"documents": route or Route(topic=self.topic, run="parse")},
             start=start or Start(deadline=5.0, settle=10.0),
-            output=Output(prefix=self.name),
             admin=Admin(host="127.0.0.1", port=0),
             **sections,
         )
