@@ -184,4 +184,6 @@ class Emitter:
                 metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
             if ending.credits and entry.state is not State.REVIEW:
                 metrics.credits.labels(route=route).inc(ending.credits)
+        else:
+            metrics.own_ends.labels(reason=ending.reason).inc()
         about(entry).info("result_emitted", status=status, topic=result.topic, revision=entry.revision + 1)

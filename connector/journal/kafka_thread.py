@@ -434,6 +434,7 @@ class KafkaThread(Listener):
     def _forget_figures(self, partition: Partition) -> None:
         self._lags.pop(partition, None)
         self._metrics.consumer_lag_records.remove(**_labels(partition))
+        self._metrics.next_offset.remove(**_labels(partition))
         self._forget_alarm(partition)
 
     def _forget_alarm(self, partition: Partition) -> None:
@@ -463,6 +464,7 @@ class KafkaThread(Listener):
                 lag = max(0, end - assignment.next_offset)
                 self._lags[partition] = lag
                 self._metrics.consumer_lag_records.labels(**_labels(partition)).set(lag)
+                self._metrics.next_offset.labels(**_labels(partition)).set(assignment.next_offset)
 
 
 _WAYS_OUT = {

@@ -318,6 +318,7 @@ def test_the_lag_counts_from_what_is_committed(w: ThreadWorld) -> None:
     w.own(P0)
     w.turn(after=2.0)
     assert w.sample("consumer_lag_records", topic="documents", partition="0") == 5
+    assert w.sample("next_offset", topic="documents", partition="0") == 5
 
 
 def test_what_is_owned_is_told_with_phase_mark_lag_and_why_it_stopped(w: ThreadWorld) -> None:

@@ -92,6 +92,7 @@ async def test_a_run_that_the_api_does_not_know_any_more_ends_as_failed() -> Non
         await w.until(w.results)
         (result,) = w.results("FAILED")
         assert result["failure_reason"] == "CONNECTOR_RUN_NOT_FOUND"
+        assert w.sample("own_ends_total", reason="CONNECTOR_RUN_NOT_FOUND") == 1
         assert result["run_id"] == "run_1"
         times = [at for at, _ in w.api.gets]
         assert times[-1] - times[0] >= GONE_SECONDS

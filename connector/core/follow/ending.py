@@ -38,6 +38,9 @@ TIMED_OUT = OwnEnd(
     "TIMED_OUT",
 )
 
+OWN_REASONS = (RUN_NOT_FOUND.reason, RESULT_UNREADABLE.reason, TIMED_OUT.reason)
+"""Every reason of ours."""
+
 
 def outcome_name(ending: Ending) -> str:
     """The API's status, or what stands for it: it names the topic and is counted."""

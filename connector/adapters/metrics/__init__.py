@@ -12,26 +12,16 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 
 import connector
-from connector.adapters.labels import Codes, Configured, Label, OneOf
+from connector.adapters.labels import Codes, Configured, OneOf
+from connector.adapters.metrics.defining import PREFIX, Definer, Definition
 from connector.core.follow.doorbells import Bell
+from connector.core.follow.ending import OWN_REASONS
 from connector.core.follow.list_health import Trouble
 from connector.core.positions import Cause
 from connector.core.reasons import Reason
@@ -39,7 +29,7 @@ from connector.core.run_types import RUN_TYPES, STATUSES
 from connector.core.signals.signature import Refusal
 from connector.core.signals.webhook_event import Dropped
 
-PREFIX = "extend_connector_"
+__all__ = ["PREFIX", "Definition", "Metrics"]
 
 NEVER = math.nan
 """A timestamp of something that does not exist: ``time() - NaN`` is above no threshold."""
@@ -76,100 +66,6 @@ OPERATIONS = ("create", "get", "list", "cancel", "sync", "probe", "output")
 # A `_created` series beside every counter would double what is scraped, for nobody's question.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client did not annotate it
 
-M = TypeVar("M", Counter, Gauge, Histogram)
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What docs/metrics.md and the dashboards need to know about a metric.
-
-    Attributes:
-        name: the full name, as it is queried (histograms without ``_bucket``).
-        kind: ``counter``, ``gauge``, ``histogram`` or ``info``.
-        labels: names of its labels.
-        help: one sentence or two, for operators.
-    """
-
-    name: str
-    kind: str
-    labels: tuple[str, ...]
-    help: str
-
-
-class Labelled(Generic[M]):
-    """A metric with labels. Values outside of a label's set are counted as ``other``."""
-
-    def __init__(self, metric: M, labels: Mapping[str, Label]) -> None:
-        self._metric: M = metric
-        self._labels = labels
-
-    def labels(self, **values: object) -> M:
-        """The series with these label values; every label must be named.
-
-        Raises:
-            ValueError: a label is missing, or one is named that the metric does not have.
-        """
-        if values.keys() != self._labels.keys():
-            raise ValueError(f"This metric has the labels {sorted(self._labels)}, not {sorted(values)}.")
-        return self._metric.labels(**{name: rule.value(values[name]) for name, rule in self._labels.items()})
-
-    def remove(self, **values: object) -> None:
-        """Forget a series, e.g. that of a partition which was revoked. Nothing happens when there is none."""
-        self._metric.remove(*(rule.value(values[name]) for name, rule in self._labels.items()))
-
-    def prepare(self, **values: Sequence[str]) -> None:
-        """Make series before the first event, so that rates and alerts see the first one.
-
-        Args:
-            values: the values of each label that only the configuration knows.
-        """
-        choices = [values.get(name, rule.known) for name, rule in self._labels.items()]
-        for choice in product(*choices):
-            self.labels(**dict(zip(self._labels, choice, strict=True)))
-
-
-class _Definer:
-    """Makes metrics in one registry and remembers what they mean."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self.definitions: list[Definition] = []
-
-    def counter(self, name: str, text: str) -> Counter:
-        return Counter(self._define(name, "counter", text), text, registry=self._registry)
-
-    def gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(self._define(name, "gauge", text), text, registry=self._registry)
-
-    def histogram(self, name: str, text: str, bounds: Sequence[float]) -> Histogram:
-        return Histogram(self._define(name, "histogram", text), text, registry=self._registry, buckets=bounds)
-
-    def counters(self, name: str, text: str, **labels: Label) -> Labelled[Counter]:
-        full = self._define(name, "counter", text, labels)
-        return self._prepared(Labelled(Counter(full, text, tuple(labels), registry=self._registry), labels))
-
-    def gauges(self, name: str, text: str, **labels: Label) -> Labelled[Gauge]:
-        full = self._define(name, "gauge", text, labels)
-        return Labelled(Gauge(full, text, tuple(labels), registry=self._registry), labels)
-
-    def histograms(self, name: str, text: str, bounds: Sequence[float], **labels: Label) -> Labelled[Histogram]:
-        full = self._define(name, "histogram", text, labels)
-        metric = Histogram(full, text, tuple(labels), registry=self._registry, buckets=bounds)
-        return self._prepared(Labelled(metric, labels))
-
-    def info(self, name: str, text: str, **values: str) -> None:
-        full = self._define(name, "info", text, values)
-        Info(full.removesuffix("_info"), text, registry=self._registry).info(values)
-
-    def _define(self, name: str, kind: str, text: str, labels: Mapping[str, object] | None = None) -> str:
-        self.definitions.append(Definition(PREFIX + name, kind, tuple(labels or ()), text))
-        return PREFIX + name
-
-    @staticmethod
-    def _prepared(metric: Labelled[M]) -> Labelled[M]:
-        metric.prepare()
-        return metric
-
 
 class Metrics:
     """All metrics of one process.
@@ -181,7 +77,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None, *, librdkafka: str = "unknown") -> None:
         self.registry = registry or CollectorRegistry()
-        define = _Definer(self.registry)
+        define = Definer(self.registry)
         self._define_documents(define)
         self._define_results(define)
         self._define_starts(define)
@@ -200,7 +96,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def _define_documents(self, define: _Definer) -> None:
+    def _define_documents(self, define: Definer) -> None:
         self.records_consumed = define.counters(
             "records_consumed_total", "Records read from an input topic, whatever became of them.", topic=Configured()
         )
@@ -221,6 +117,11 @@ class Metrics:
             "Ends of runs, by status; a run decided after NEEDS_REVIEW counts under both statuses.",
             route=Configured(),
             outcome=OneOf(*OUTCOMES, "other"),
+        )
+        self.own_ends = define.counters(
+            "own_ends_total",
+            "Results whose end the connector had to say itself, by the result's failure_reason; no status of the API.",
+            reason=OneOf(*OWN_REASONS, "other"),
         )
         self.runs_in_flight = define.gauge(
             "runs_in_flight",
@@ -249,7 +150,7 @@ class Metrics:
             "credits_total", "Credits that finished runs used, as the API reports them.", route=Configured()
         )
 
-    def _define_results(self, define: _Definer) -> None:
+    def _define_results(self, define: Definer) -> None:
         self.run_duration_seconds = define.histograms(
             "run_duration_seconds",
             "Time from a run's start to the moment when its end was seen.",
@@ -278,7 +179,7 @@ class Metrics:
             error=Codes(),
         )
 
-    def _define_starts(self, define: _Definer) -> None:
+    def _define_starts(self, define: Definer) -> None:
         self.unclear_starts = define.counters(
             "unclear_starts_total",
             "Starts that left it unclear whether a run exists, by their end; `retried` may have bought a second run.",
@@ -309,7 +210,7 @@ class Metrics:
             reason=OneOf("forbidden", "breaker", "refusals", "other"),
         )
 
-    def _define_api(self, define: _Definer) -> None:
+    def _define_api(self, define: Definer) -> None:
         self.api_requests = define.counters(
             "api_requests_total",
             "Requests to the API, by HTTP status, or by class of error when no status came back.",
@@ -371,10 +272,16 @@ class Metrics:
             LAG_SECONDS,
         )
 
-    def _define_kafka(self, define: _Definer) -> None:
+    def _define_kafka(self, define: Definer) -> None:
         self.consumer_lag_records = define.gauges(
             "consumer_lag_records",
             "Records of an assigned partition that are not accepted yet: the backlog.",
+            topic=Configured(),
+            partition=Configured(),
+        )
+        self.next_offset = define.gauges(
+            "next_offset",
+            "The next record of an assigned partition that is to be accepted; it stands still where nothing is.",
             topic=Configured(),
             partition=Configured(),
         )
@@ -414,7 +321,7 @@ class Metrics:
             "dropped_writes_total", "Writes dropped because their partition had moved; its new owner does the work."
         )
 
-    def _define_restores(self, define: _Definer) -> None:
+    def _define_restores(self, define: Definer) -> None:
         self.restore_seconds = define.histogram(
             "restore_seconds",
             "Time from the assignment of a partition until its journal was read and it could go on.",
@@ -427,7 +334,7 @@ class Metrics:
             "restores_blocked", "Restores that have taken longer than their bound and are being tried again."
         )
 
-    def _define_webhook(self, define: _Definer) -> None:
+    def _define_webhook(self, define: Definer) -> None:
         self.webhook_requests = define.counters(
             "webhook_requests_total",
             "Requests to the webhook port, by what became of them; `unavailable`: Kafka did not take the signal.",
