@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-follow format lock schemas clean
+.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-follow format lock schemas dashboards clean
 
 ARGS =
 MINUTES = 4
@@ -78,6 +78,9 @@ schemas: .venv/.installed ## write what is made from the settings again; keep a 
 	mv docs/connector.schema.json.new docs/connector.schema.json
 	$(RUN) connector check --reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+
+dashboards: .venv/.installed ## write the chart's dashboards again, from their source in helm/dashboards
+	$(RUN) helm.dashboards
 
 clean: ## remove everything that the other targets made
 	rm -rf .venv .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from connector.adapters.metrics import PREFIX, Definition, Metrics
+from connector.adapters.metrics import PREFIX, Metrics
+from helm.dashboards.promql import series, whole
+from helm.dashboards.written import texts
 from tests.chart.engine import CHART, one, render, values_of
 
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
-FROM_THE_SCRAPE = {"namespace", "pod", "le"}
+FROM_THE_SCRAPE = {"namespace", "job", "pod", "le"}
 
 dashboards = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
@@ -40,18 +42,28 @@ def queries(dashboard: dict[str, Any]) -> list[str]:
     return [text for key, text in strings(dashboard) if key in {"expr", "query"} and PREFIX in text]
 
 
-def series() -> dict[str, Definition]:
-    """Every series name that a scrape has, and the metric that it belongs to."""
-    suffixes = {"counter": ("",), "gauge": ("",), "info": ("",), "histogram": ("_bucket", "_sum", "_count")}
-    return {
-        definition.name + suffix: definition
-        for definition in Metrics().definitions
-        for suffix in suffixes[definition.kind]
-    }
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """The panels that show something, without the rows between them."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
-def test_there_is_an_overview() -> None:
-    assert "overview" in {path.stem for path in DASHBOARDS}
+def test_the_dashboards_in_the_chart_are_those_of_their_source() -> None:
+    # To mend it: make dashboards
+    assert {path.name: path.read_text(encoding="utf-8") for path in DASHBOARDS} == texts()
+    assert texts().keys() == {"overview.json", "internals.json"}
+
+
+def test_a_short_query_asks_for_what_the_reader_has_chosen() -> None:
+    assert whole('sum(rate(runs_finished_total{outcome="FAILED"}[]))') == (
+        'sum(rate(extend_connector_runs_finished_total{namespace=~"$namespace", job=~"$release", route=~"$route", '
+        'outcome="FAILED"}[$__rate_interval]))'
+    )
+    assert whole("process_open_fds{}") == 'process_open_fds{namespace=~"$namespace", job=~"$release"}'
+
+
+def test_a_query_for_a_metric_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(KeyError):
+        whole("sum(runs_finnished_total{})")
 
 
 @dashboards
@@ -87,7 +99,7 @@ def test_every_label_that_is_used_exists_on_its_metric(path: Path) -> None:
 
 @dashboards
 def test_a_legend_uses_only_labels_that_its_query_keeps(path: Path) -> None:
-    for panel in load(path)["panels"]:
+    for panel in panels(load(path)):
         for target in panel["targets"]:
             kept = {
                 label for group in re.findall(r"by \(([^)]+)\)", target["expr"]) for label in re.split(r",\s*", group)
@@ -100,7 +112,7 @@ def test_counters_and_histograms_are_read_as_rates(path: Path) -> None:
     known = series()
     for query in queries(load(path)):
         for function, name in re.findall(rf"(\w+)\(({PREFIX}\w+)", query):
-            if known[name].kind in {"counter", "histogram"}:
+            if known[name].kind in {"counter", "histogram"} and function != "label_values":
                 assert function in {"rate", "increase"}, query
                 assert "[$__rate_interval]" in query
 
@@ -109,23 +121,34 @@ def test_counters_and_histograms_are_read_as_rates(path: Path) -> None:
 def test_no_data_source_and_no_namespace_is_built_in(path: Path) -> None:
     dashboard = load(path)
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+    assert [*variables] == ["datasource", "namespace", "release", "route"]
     assert variables["datasource"]["type"] == "datasource"
-    assert variables["namespace"]["type"] == "query"
     assert all(variable["current"] == {} for variable in variables.values())
-    sources = [panel["datasource"] for panel in dashboard["panels"]]
-    sources += [target["datasource"] for panel in dashboard["panels"] for target in panel["targets"]]
-    sources.append(variables["namespace"]["datasource"])
+    sources = [panel["datasource"] for panel in panels(dashboard)]
+    sources += [target["datasource"] for panel in panels(dashboard) for target in panel["targets"]]
+    sources += [variables[name]["datasource"] for name in ("namespace", "release", "route")]
+    sources += [annotation["datasource"] for annotation in dashboard["annotations"]["list"]]
     assert all(source == {"type": "prometheus", "uid": "${datasource}"} for source in sources)
-    for panel in dashboard["panels"]:
-        assert all('namespace=~"$namespace"' in target["expr"] for target in panel["targets"]), panel["title"]
+    for key, query in strings(dashboard):
+        for selectors in re.findall(r"\w+\{([^}]*)\}", query) if key == "expr" else ():
+            assert selectors.startswith('namespace=~"$namespace", job=~"$release"'), query
+
+
+@dashboards
+def test_a_route_that_is_chosen_is_chosen_wherever_there_are_routes(path: Path) -> None:
+    known = series()
+    for query in queries(load(path)):
+        for name, selectors in re.findall(rf"({PREFIX}\w+)\{{([^}}]*)\}}", query):
+            has_route = "route" in known[name].labels
+            assert ('route=~"$route"' in selectors) == (has_route and "label_values" not in query), query
 
 
 @dashboards
 def test_every_panel_says_what_it_shows_and_none_covers_another(path: Path) -> None:
     dashboard = load(path)
     taken: set[tuple[int, int]] = set()
+    assert all(panel["description"].endswith(".") for panel in panels(dashboard))
     for panel in dashboard["panels"]:
-        assert panel["description"].endswith("."), panel["title"]
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
@@ -146,6 +169,18 @@ def test_the_overview_answers_the_questions_of_an_operator() -> None:
         "api_requests_total",
         "dead_letters_total",
         "parked_documents",
+        "review_documents",
+        "result_detection_delay_seconds_bucket",
+        "run_duration_seconds_bucket",
+        "api_throttled_seconds_total",
+        "budget_share",
+        "sweep_state",
+        "webhook_requests_total",
+        "webhooks_state",
+        "starts_stopped",
+        "restore_seconds_bucket",
+        "rebalances_total",
+        "credits_total",
     ):
         assert PREFIX + name in text
     assert all(f"histogram_quantile({quantile}, " in text for quantile in (0.5, 0.95, 0.99))
