@@ -9,7 +9,7 @@ from hypothesis import settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["tests.kafka.fixtures", "tests.lanes", "tests.summary"]
+pytest_plugins = ["tests.debian", "tests.kafka.fixtures", "tests.lanes", "tests.summary"]
 
 # Two busy cores make any single example slow now and then: a deadline would fail a test for nothing.
 settings.register_profile("dev", deadline=None)

@@ -62,21 +62,6 @@ def test_the_page_about_metrics_lists_exactly_the_metrics_that_exist() -> None:
     assert listed == metrics_table()
 
 
-def test_the_queries_on_that_page_ask_for_metrics_that_exist() -> None:
-    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```promql\n(.*?)```", page, flags=re.DOTALL)
-    asked = set(re.findall(r"extend_connector_\w+", block))
-    assert len(asked) >= 6
-    assert asked <= {metric.name for metric in Metrics().definitions}
-
-
-def test_no_alert_about_age_lets_one_pod_hide_another() -> None:
-    (block,) = re.findall(r"```promql\n(.*?)```", text_of("docs", "metrics.md"), flags=re.DOTALL)
-    about_age = [line for line in block.splitlines() if line.startswith("time() -")]
-    assert about_age
-    assert [line for line in about_age if re.search(r"\b(?:max|avg|sum)\b", line)] == []
-
-
 # Links.
 
 

@@ -1,0 +1,95 @@
+"""Programs that come as Debian packages, for tests that need one.
+
+One that is installed is used. Otherwise apt's own client fetches its package, from wherever this machine gets packages,
+and it is unpacked below ``.cache``: nothing is installed, no service is started, and only a machine whose package lists
+are empty needs root, for ``apt-get update``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).parents[1] / ".cache" / "debian"
+
+_SECONDS = 120
+_PATIENCE = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::https::Timeout=20")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus' tool for rules; from Debian 13 on it is a package of its own."""
+    return _program("promtool", ("prometheus", "promtool"))
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """Prometheus itself."""
+    return _program("prometheus", ("prometheus",))
+
+
+def _program(name: str, packages: Sequence[str]) -> Path:
+    found = find_program(name, tuple(packages))
+    if found is None:
+        pytest.skip(f"{name} is not installed and apt-get cannot fetch it: install Debian's package {packages[0]}.")
+    return found
+
+
+@cache
+def find_program(name: str, packages: tuple[str, ...]) -> Path | None:
+    """Where a program is, fetched if it must be; None where this machine cannot have it.
+
+    Args:
+        name: the program's.
+        packages: which may hold it, in the order in which they are tried.
+    """
+    installed = shutil.which(name)
+    if installed is not None:
+        return Path(installed)
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        return None
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time():
+        for package in packages:
+            program = CACHE / package / "usr" / "bin" / name
+            if program.exists() or (_fetch(package) and program.exists()):
+                return program
+    return None
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two processes that find the cache empty shall not both fill it."""
+    with (CACHE / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(package: str) -> bool:
+    with tempfile.TemporaryDirectory(dir=CACHE) as staging:
+        fetched = _runs("apt-get", *_PATIENCE, "download", package, folder=staging)
+        if not fetched and os.geteuid() == 0 and _runs("apt-get", *_PATIENCE, "update", folder=staging):
+            fetched = _runs("apt-get", *_PATIENCE, "download", package, folder=staging)
+        archives = [*Path(staging).glob("*.deb")]
+        unpacked = Path(staging) / package
+        if not fetched or not archives or not _runs("dpkg-deb", "-x", str(archives[0]), package, folder=staging):
+            return False
+        unpacked.replace(CACHE / package)  # atomic: an interrupted run leaves no half package
+        return True
+
+
+def _runs(*command: str, folder: str) -> bool:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
