@@ -17,6 +17,7 @@ SHORT: Mapping[str, Path] = {
     "EXTEND_API_KEY": ("extend", "api_key"),
     "EXTEND_BASE_URL": ("extend", "base_url"),
     "EXTEND_WEBHOOK_SECRET": ("webhook", "secrets"),
+    "SCHEMA_REGISTRY_URL": ("schema_registry", "url"),
 }
 """Variables that work alone; the long name of the same key wins."""
 

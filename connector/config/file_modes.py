@@ -27,5 +27,9 @@ def _files(config: Config) -> Iterator[tuple[Path, str]]:
         yield ("extend", "api_key_file"), config.extend.api_key_file
     if config.kafka.password_file is not None:
         yield ("kafka", "password_file"), config.kafka.password_file
+    registry = config.schema_registry
+    for key in ("password_file", "token_file", "key_file"):
+        if (file := getattr(registry, key)) is not None:
+            yield ("schema_registry", key), file
     for name in config.webhook.secret_files:
         yield ("webhook", "secret_files"), name

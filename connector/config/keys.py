@@ -19,9 +19,17 @@ Path = tuple[str, ...]
 SECRETS: Mapping[Path, tuple[Path, str]] = {
     ("extend", "api_key"): (("extend", "api_key_file"), "EXTEND_API_KEY"),
     ("kafka", "password"): (("kafka", "password_file"), "CONNECTOR__KAFKA__PASSWORD"),
+    ("schema_registry", "password"): (
+        ("schema_registry", "password_file"),
+        "CONNECTOR__SCHEMA_REGISTRY__PASSWORD",
+    ),
+    ("schema_registry", "token"): (("schema_registry", "token_file"), "CONNECTOR__SCHEMA_REGISTRY__TOKEN"),
     ("webhook", "secrets"): (("webhook", "secret_files"), "EXTEND_WEBHOOK_SECRET"),
 }
 """Keys that hold secrets, with the key beside each that names a file, and the variable to use instead."""
+
+IN_HEADERS = frozenset({("extend", "api_key"), ("schema_registry", "token")})
+"""Secrets that go into an HTTP header as they are."""
 
 _FREE = frozenset({"config", "metadata", "create", "fields", "when"})
 

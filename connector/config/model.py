@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
 from connector.config.extend import Extend
 from connector.config.kafka import Kafka
+from connector.config.registry import Registry
 from connector.config.routes import Route
 from connector.config.secret import Secret
 from connector.config.section import Name, Section
 from connector.config.sections import Admin, Follow, Input, Log, Output, Start, Webhook
 from connector.core.redaction import names_a_secret
 from connector.core.route import Route as CoreRoute
-
-
-def _no_registry(value: object) -> None:
-    if value is not None:
-        raise ValueError(
-            "comes with a later version; remove it. Results are framed as Avro single objects, which name their "
-            "schema by its fingerprint"
-        )
-
 
 Routes = Annotated[Mapping[Name, Route], Field(min_length=1)]
 
@@ -43,8 +35,8 @@ class Config(Section):
     kafka: Kafka = Kafka()
     """Where the brokers are, and how to talk to them."""
 
-    schema_registry: Annotated[None, PlainValidator(_no_registry, json_schema_input_type=None)] = None
-    """Comes with a later version; only null is taken."""
+    schema_registry: Registry = Registry()
+    """A schema registry that speaks Confluent's REST API, where there is one."""
 
     extend: Extend = Extend()
     """The API, the account's plan, and how much of it is ours."""
@@ -88,8 +80,8 @@ class Config(Section):
     def secrets(self) -> tuple[Secret, ...]:
         """Every secret that is known, for whoever has to keep them out of sight."""
         found = [self.extend.api_key, *self.webhook.secrets]
-        if self.kafka.password is not None:
-            found.append(self.kafka.password)
+        optional = (self.kafka.password, self.schema_registry.password, self.schema_registry.token)
+        found += [secret for secret in optional if secret is not None]
         veiled = [self.kafka.properties, *(route.create.get("secrets", {}) for route in self.routes.values())]
         for values in veiled:
             found += [

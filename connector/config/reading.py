@@ -18,6 +18,7 @@ from connector.config.secret import Secret
 from connector.config.secret_files import (
     ReadFile,
     read_key_file,
+    read_secret_file,
     read_signing_secret,
     refuse_secrets_in_the_file,
     settle_alternatives,
@@ -104,6 +105,20 @@ def read_key(path: str) -> Secret:
             it.
     """
     return read_key_file(path, _read_bytes)
+
+
+def read_registry_secret(path: str, *, token: bool) -> Secret:
+    """The registry's password or token as its file has it now, checked as at the first load.
+
+    Args:
+        path: what ``schema_registry.password_file`` or ``token_file`` says.
+        token: whether it is a token.
+
+    Raises:
+        ValueError: the file cannot be read or holds no secret; the sentence names the file and does not show what is
+            in it.
+    """
+    return read_secret_file(path, _read_bytes, visible_ascii=token)
 
 
 def read_signing_secrets(paths: Iterable[str]) -> tuple[Secret, ...]:

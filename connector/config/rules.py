@@ -9,6 +9,7 @@ from connector.config.keys import Path
 from connector.config.model import Config
 from connector.config.nearest import nearest
 from connector.config.quantities import Duration
+from connector.config.registry import Registry, is_loopback
 from connector.config.routes import EXTRA_FIELDS, Route
 from connector.config.section import MAX_TOPIC_CHARS
 from connector.config.sections import Output
@@ -52,6 +53,7 @@ def problems_of(config: Config) -> Iterator[Finding]:
     """What keeps the connector from starting."""
     yield from _missing(config)
     yield from _kafka(config)
+    yield from _registry(config.schema_registry)
     yield from _times(config)
     yield from _topics(config)
     for name, route in config.routes.items():
@@ -78,6 +80,9 @@ def warnings_of(config: Config) -> Iterator[Finding]:
             "is longer than the 20s that a worker waits for open starts when it gives partitions away; more starts "
             "may end as unclear",
         )
+    registry = config.schema_registry
+    if registry.url.startswith("http:") and not is_loopback(registry.url) and (registry.password or registry.token):
+        yield Finding(("schema_registry", "url"), "begins with http://, so that password or token travel in clear text")
     if kafka.properties.get("group.protocol") == "consumer":
         if "session_timeout" in kafka.model_fields_set:
             yield Finding(("kafka", "session_timeout"), "is not used: with group.protocol consumer the broker decides")
@@ -111,6 +116,35 @@ def _kafka(config: Config) -> Iterator[Finding]:
             "may not be set beside the password that kafka.password_file or the environment gives; remove one",
             (("kafka", "password_file"), ("kafka", "password")),
         )
+
+
+def _registry(registry: Registry) -> Iterator[Finding]:
+    section = "schema_registry"
+    if not registry.url:
+        if registry != Registry():
+            yield Finding((section, "url"), f"{_REQUIRED} SCHEMA_REGISTRY_URL: the rest of the section needs it")
+        return
+    if registry.username is not None and registry.password is None:
+        yield Finding(
+            (section, "password_file"),
+            f"{_REQUIRED} CONNECTOR__SCHEMA_REGISTRY__PASSWORD: a username goes with it",
+            ((section, "password"), (section, "username")),
+        )
+    if registry.password is not None and registry.username is None:
+        yield Finding((section, "username"), "is missing: a password goes with it", ((section, "password_file"),))
+    if registry.token is not None and registry.username is not None:
+        yield Finding(
+            (section, "username"),
+            "and a token exclude each other; remove one",
+            ((section, "token_file"), (section, "token")),
+        )
+    if registry.key_file is not None and registry.certificate_file is None:
+        yield Finding((section, "certificate_file"), "is missing: key_file is its key", ((section, "key_file"),))
+    if registry.url.startswith("http:"):
+        for key in ("ca_file", "certificate_file"):
+            if getattr(registry, key) is not None:
+                message = "has no use: schema_registry.url begins with http:// and not https://"
+                yield Finding((section, key), message, ((section, "url"),))
 
 
 def _times(config: Config) -> Iterator[Finding]:

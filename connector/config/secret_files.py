@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from connector.config.environment import Origin, Settings
-from connector.config.keys import SECRETS, Path, dotted
+from connector.config.keys import IN_HEADERS, SECRETS, Path, dotted
 from connector.config.nearest import shown
 from connector.config.secret import Secret
 from connector.core.errors import Problem
@@ -38,6 +38,24 @@ def read_secret(text: str, *, visible_ascii: bool = False) -> Secret:
     return Secret(secret)
 
 
+def read_secret_file(name: str, read_file: ReadFile, *, visible_ascii: bool) -> Secret:
+    """The secret that a file holds, checked as at the first load.
+
+    Args:
+        name: the file.
+        read_file: reads it; raises OSError.
+        visible_ascii: it goes into an HTTP header as it is.
+
+    Raises:
+        ValueError: a sentence that names the file and does not show the secret.
+    """
+    text = _text_of(name, read_file)
+    try:
+        return read_secret(text, visible_ascii=visible_ascii)
+    except ValueError as error:
+        raise ValueError(f"names a file that {error} ({shown(name)})") from None
+
+
 def read_signing_secret(name: str, read_file: ReadFile) -> Secret:
     """The signing secret that a file holds, checked as at the first load.
 
@@ -61,11 +79,7 @@ def read_key_file(name: str, read_file: ReadFile) -> Secret:
     Raises:
         ValueError: a sentence that names the file and does not show the key.
     """
-    text = _text_of(name, read_file)
-    try:
-        return read_secret(text, visible_ascii=True)
-    except ValueError as error:
-        raise ValueError(f"names a file that {error} ({shown(name)})") from None
+    return read_secret_file(name, read_file, visible_ascii=True)
 
 
 def settle_alternatives(settings: Settings) -> list[Problem]:
@@ -123,7 +137,7 @@ def _take(settings: Settings, key: Path, path: Path, given: object, text_of: Cal
                 settings.drop(key)
             return
         try:
-            found.append(read_secret(text_of(item), visible_ascii=key == ("extend", "api_key")))
+            found.append(read_secret(text_of(item), visible_ascii=key in IN_HEADERS))
         except ValueError as error:
             settings.wrong(place, str(error))
             if path == key:

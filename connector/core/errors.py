@@ -6,6 +6,11 @@
     ├── RecordRejected         this input can never become a run: dead letter, go on
     ├── JournalError           a journal partition cannot be read safely: that partition stops, alert
     ├── OwnershipLost          the partition is not ours any more: drop the work, its new owner goes on
+    ├── RegistryError          the schema registry did not do what was asked
+    │   ├── RegistryUnavailable  nobody answered, or not in time, or not sensibly: ask again later
+    │   ├── SchemaNotFound     the registry says that it has no schema with this id
+    │   └── RegistryRefused    no rights, not compatible, not valid: a person mends it
+    │       └── SchemaUnusable   the registry has the schema, and the connector does not read with it
     └── ApiError               the API did not do what was asked
         ├── ApiUnavailable     nobody answered, or not in time, or not sensibly: a GET may be repeated
         │   ├── NotSent        certain: the request never reached the API
@@ -114,6 +119,36 @@ class JournalError(ConnectorError):
 
 class OwnershipLost(ConnectorError):  # noqa: N818 - it names what happened
     """A write was dropped because its partition, or that assignment of it, is not ours any more."""
+
+
+class RegistryError(ConnectorError):
+    """The schema registry did not do what was asked; the message names its address, and the subject or id.
+
+    Attributes:
+        status: HTTP status, or None when there was no answer.
+        code: the registry's own error code (40403), or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, code: int | None = None) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(message)
+
+
+class RegistryUnavailable(RegistryError):  # noqa: N818
+    """Nobody answered, or too late, or not in the registry's language (5xx, 3xx, 429, HTML, torn bodies)."""
+
+
+class SchemaNotFound(RegistryError):  # noqa: N818
+    """The registry itself says that it has no schema with this id."""
+
+
+class RegistryRefused(RegistryError):  # noqa: N818
+    """401, 403, 409, 422 and the like: the same request will be refused again until a person changes something."""
+
+
+class SchemaUnusable(RegistryRefused):
+    """The registry has the schema, and the connector does not use it: too large, no Avro, or made of several."""
 
 
 class ApiError(ConnectorError):
