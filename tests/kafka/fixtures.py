@@ -5,6 +5,7 @@
 ``three_node_kafka``      three nodes for one module; their nodes may be killed
 ``unique_name``           makes names that no other test uses: topics, groups, transactional ids
 ``create_topics``         makes topics on ``kafka``, with such names
+``apicurio``              a real schema registry for the whole run; who kills it starts it again
 ========================  ==============================================================================
 """
 
@@ -22,10 +23,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not
     NewTopic,
 )
 
+from tests.kafka.apicurio import Apicurio, unpacked
 from tests.kafka.cluster import GivenKafka, Kafka, KafkaCluster, given_kafka
 from tests.kafka.jars import BROKER_VARIABLE, BrokerUnavailable, cache_folder, fetch_jars, read_lock
 
 _BROKERS = {"kafka", "three_node_kafka"}
+_REGISTRIES = {"apicurio"}
 _TOPIC_SECONDS = 20.0
 
 UniqueName = Callable[[str], str]
@@ -57,7 +60,7 @@ class CreateTopics(Protocol):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a broker, before ``-m`` is applied."""
     for item in items:
-        if _BROKERS & set(getattr(item, "fixturenames", ())):
+        if (_BROKERS | _REGISTRIES) & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
 
 
@@ -67,11 +70,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     Raises:
         pytest.UsageError: tests of this run need a broker and its jars are not to be had.
     """
-    wanted = any(item.get_closest_marker("kafka") for item in session.items)
-    if not wanted or session.config.option.collectonly or given_kafka() is not None:
+    if session.config.option.collectonly:
         return
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     try:
-        fetch_jars(read_lock(), cache_folder())
+        if given_kafka() is None and any(item.get_closest_marker("kafka") for item in session.items):
+            fetch_jars(read_lock(), cache_folder())
+        if asked & _REGISTRIES:
+            unpacked(cache_folder())
     except BrokerUnavailable as error:
         if hasattr(session.config, "workerinput"):
             session.shouldfail = str(error)  # the process that started this one says it, once
@@ -105,6 +111,21 @@ def three_node_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
+    """A real schema registry for the whole run. A test that kills it starts it again."""
+    registry = Apicurio(tmp_path_factory.mktemp("apicurio"))
+    try:
+        registry.start()
+    except BrokerUnavailable as error:
+        registry.stop()
+        pytest.exit(str(error), returncode=1)
+    try:
+        yield registry
+    finally:
+        registry.stop()
 
 
 @pytest.fixture

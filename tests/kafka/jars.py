@@ -35,29 +35,38 @@ class BrokerUnavailable(Exception):  # noqa: N818 - it names what happened
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One line of the lock file."""
+    """One line of a lock file. Most are jars; what is not says its classifier and its kind of file."""
 
     group: str
     artifact: str
     version: str
     sha256: str
+    classifier: str = ""
+    packaging: str = "jar"
 
     @property
     def coordinate(self) -> str:
-        """``group:artifact:version``."""
-        return f"{self.group}:{self.artifact}:{self.version}"
+        """``group:artifact:version``, and classifier and kind where it is no plain jar."""
+        kind = f":{self.classifier}:{self.packaging}" if self.classifier else ""
+        return f"{self.group}:{self.artifact}:{self.version}{kind}"
 
     @property
     def file_name(self) -> str:
         """What the file is called in the cache."""
-        return f"{self.artifact}-{self.version}.jar"
+        classifier = f"-{self.classifier}" if self.classifier else ""
+        return f"{self.artifact}-{self.version}{classifier}.{self.packaging}"
 
 
 def read_lock(path: Path = LOCK) -> tuple[Jar, ...]:
     """The jars that the lock file names."""
     lines = (line.split("#")[0].split() for line in path.read_text().splitlines())
-    pairs = ((coordinate.split(":"), sha256) for coordinate, sha256 in filter(None, lines))
-    return tuple(Jar(group, artifact, version, sha256) for (group, artifact, version), sha256 in pairs)
+    return tuple(_jar(coordinate, sha256) for coordinate, sha256 in filter(None, lines))
+
+
+def _jar(coordinate: str, sha256: str) -> Jar:
+    group, artifact, version, *kind = coordinate.split(":")
+    classifier, packaging = kind or ("", "jar")
+    return Jar(group, artifact, version, sha256, classifier, packaging)
 
 
 def cache_folder() -> Path:
@@ -81,7 +90,7 @@ def fetch_jars(jars: Sequence[Jar], folder: Path) -> list[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _one_at_a_time(folder):
+        with one_at_a_time(folder):
             _fetch_missing(jars, folder)
     except OSError as error:
         raise BrokerUnavailable(
@@ -92,7 +101,7 @@ def fetch_jars(jars: Sequence[Jar], folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Two processes that find the cache empty shall not both fill it."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -148,10 +157,11 @@ def fetch(jar: Jar, folder: Path) -> Path:
         timeout=_SECONDS,
     )
     try:
-        found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+        project = context.project(jar.group, jar.artifact).at_version(jar.version)
+        found = project.artifact(jar.classifier, jar.packaging).resolve()
     except (RequestException, RuntimeError) as error:
         raise BrokerUnavailable(
-            f"The tests marked 'kafka' need Apache Kafka, and {jar.coordinate} cannot be fetched "
+            f"The tests marked 'kafka' need Apache Kafka and Apicurio Registry, and {jar.coordinate} cannot be fetched "
             f"({type(error).__name__}): let this machine reach Maven Central or a mirror of it (its address in "
             f"{MIRROR_VARIABLE}), name a running broker in {BROKER_VARIABLE}, or leave them out with -m 'not kafka'.",
         ) from error

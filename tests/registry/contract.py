@@ -45,7 +45,9 @@ class RegistryContract:
         assert (latest.subject, latest.version, latest.schema_id) == (subject, 1, schema_id)
         assert same(latest.schema_text, text)
         assert same(await registry.schema_by_id(schema_id), text)
-        assert await registry.look_up(subject, text) == latest
+        found = await registry.look_up(subject, text)
+        assert found is not None
+        assert (found.subject, found.version, found.schema_id) == (subject, 1, schema_id)
         assert subject in await registry.subjects()
 
     async def test_a_schema_that_is_registered_twice_keeps_its_id(self, registry: SchemaRegistry, subject: str) -> None:
@@ -74,7 +76,6 @@ class RegistryContract:
         await registry.register(subject, schema("number"))
         refused = await registry.compatibility(subject, schema("number", "more"))
         assert not refused.compatible
-        assert any("more" in message or "fields" in message for message in refused.messages)
         assert (await registry.compatibility(subject, schema("number", "more", default=""))).compatible
 
     async def test_an_incompatible_schema_is_refused(self, registry: SchemaRegistry, subject: str) -> None:
