@@ -24,6 +24,7 @@ from connector.adapters.kafka.properties import (
 from connector.adapters.kafka.signals import SignalReader, SignalWriter
 from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
+from connector.announce import CodecOf
 from connector.clarify import Clarifier
 from connector.client import ExtendClient
 from connector.clock import Clock
@@ -156,8 +157,12 @@ class Surroundings:
     fatal: Callable[[BaseException], None]
 
 
-def assemble(around: Surroundings) -> Parts:
+def assemble(around: Surroundings, codec_of: CodecOf) -> Parts:
     """Build every part. Nothing runs yet; only the event loop must.
+
+    Args:
+        around: what all parts share.
+        codec_of: what encodes the results.
 
     A few of the parts know each other in a circle (a result ends a document that the poller follows); the circle is
     closed by the small functions below, which are called only once everything is there.
@@ -197,11 +202,10 @@ def assemble(around: Surroundings) -> Parts:
     guards = RouteGuards(route.name for route in config.core_routes())
     budgets = _budgets(around)
     paced = PacedClient(client, reads=budgets.reads, writes=budgets.writes, clock=clock, metrics=metrics)
-    result_codec = Codec(*load_schemas("run_result"))
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
-        codec_of=lambda _route, _topic: result_codec,
+        codec_of=codec_of,
         limits=limits,
         oversize=config.output.oversize,
         reviews=config.follow.reviews,

@@ -14,6 +14,7 @@ from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.properties import Properties
 from connector.adapters.metrics import Metrics
 from connector.adapters.server import Server, admin_app
+from connector.announce import CodecOf, result_codecs
 from connector.assembly import Parts, Surroundings, Topics, assemble
 from connector.clock import Clock
 from connector.config import Config
@@ -100,7 +101,11 @@ class Worker:
             ConnectorError: the worker cannot go on; a sentence says why.
         """
         config = self._around.config
-        parts = assemble(self._around)
+        codec_of = await self._result_codecs()
+        if codec_of is None:
+            logger.info("stopped_while_starting")
+            return
+        parts = assemble(self._around, codec_of)
         began = self._around.clock.monotonic()
         loop = asyncio.get_running_loop()
 
@@ -144,6 +149,16 @@ class Worker:
         if self._failure is not None:
             raise self._failure
         logger.info("worker_stopped")
+
+    async def _result_codecs(self) -> CodecOf | None:
+        """What encodes the results; while the schema registry is down this process lives and is not ready."""
+        config, reasons = self._around.config, ["The output schemas are being looked up in the schema registry."]
+        if not config.schema_registry.url:
+            return await result_codecs(config, self._over, reasons.append)
+        admin = admin_app(render=self._around.metrics.render, live=lambda: (), ready=lambda: reasons[-1:])
+        async with Server(admin, config.admin.host, config.admin.port) as server:
+            self.admin_port = server.port
+            return await result_codecs(config, self._over, reasons.append)
 
     def stop(self) -> None:
         """End in order; called again, without waiting for open POSTs. The journal is never skipped."""

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from connector import logs
 from connector.adapters.http import HttpApi
+from connector.cli.framed_results import result_reader
 from connector.cli.inflight import WIDTH, cell, print_lines
 from connector.cli.journal_look import JournalLook
 from connector.cli.loading import ConfigOption, load_for_kafka
@@ -23,7 +24,6 @@ from connector.clock import Clock
 from connector.config import Config
 from connector.core.errors import ApiError, JournalError
 from connector.core.formats.avro import Undecodable
-from connector.core.formats.framing import Codec
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, dead_letter_topic, status_topics
 from connector.core.sought import FORMS, Place, Sought, by_key, by_text, place_of, tag_of_result
@@ -37,7 +37,6 @@ from connector.core.timeline import (
     result_event,
     runs_of,
 )
-from connector.schema_files import load_schemas
 
 _COMMAND = "explain"
 _API_SECONDS = 15.0
@@ -151,13 +150,13 @@ class Search:
             yield journal_event(tag, record, entry)
 
     def _results(self) -> Iterator[Event]:
-        codec = Codec(*load_schemas("run_result"))
+        reader = result_reader(self._config)
         for record in committed_records(self._config, _COMMAND, status_topics(self._config.output.prefix)):
             value = record.value or b""
             if not (self._sought.may_be_in(value, record.key) or self._may_be_known(value)):
                 continue
             try:
-                fields = codec.decode(value)
+                fields = reader.decode(value)
             except Undecodable as error:
                 self.notes.append(f"{record.partition}, offset {record.offset}: {error}")
                 continue

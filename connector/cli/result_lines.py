@@ -10,9 +10,9 @@ from typing import Protocol
 import msgspec
 import typer
 
+from connector.cli.framed_results import Reads
 from connector.core.accept.dead_letter import CONNECT
 from connector.core.formats.avro import Undecodable
-from connector.core.formats.framing import Codec
 from connector.core.record import Record
 
 _RESULT_WIDTHS = {"emitted": 20, "status": 13, "run_type": 9, "revision": 8, "document_id": 20, "run_id": 28}
@@ -23,7 +23,7 @@ _OUTPUT_CHARS = 80
 class Lines(Protocol):
     """Prints one record at a time; False means that the record could not be decoded."""
 
-    def result(self, record: Record, codec: Codec) -> bool:
+    def result(self, record: Record, reader: Reads) -> bool:
         """Print a result."""
 
     def dead_letter(self, record: Record) -> bool:
@@ -46,10 +46,10 @@ class TableLines:
         self._last = "message" if dead_letters else "output"
         self._begun = False
 
-    def result(self, record: Record, codec: Codec) -> bool:
+    def result(self, record: Record, reader: Reads) -> bool:
         """Print a result."""
         try:
-            found = codec.decode(record.value or b"")
+            found = reader.decode(record.value or b"")
         except Undecodable as error:
             typer.echo(f"{record.partition}, offset {record.offset}: {error}", err=True)
             return False
@@ -85,10 +85,10 @@ class TableLines:
 class JsonLines:
     """JSON lines: a result's fields, `output` and `metadata` as JSON and not as text, and its `record`."""
 
-    def result(self, record: Record, codec: Codec) -> bool:
+    def result(self, record: Record, reader: Reads) -> bool:
         """Print a result."""
         try:
-            found = codec.decode(record.value or b"")
+            found = reader.decode(record.value or b"")
         except Undecodable as error:
             _print({"undecodable": str(error), "record": _record(record)})
             return False

@@ -13,17 +13,16 @@ import typer
 from connector.adapters.kafka.properties import reader_properties
 from connector.adapters.kafka.reading import AssignedReader
 from connector.cli.asking import open_cluster
+from connector.cli.framed_results import result_reader
 from connector.cli.loading import ConfigOption, load_config
 from connector.cli.result_lines import JsonLines, Lines, TableLines
 from connector.config import Config
 from connector.config.nearest import one_of
 from connector.core.errors import TopicError
-from connector.core.formats.framing import Codec
 from connector.core.record import Partition, Record
 from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, status_topics, topic_of
 from connector.core.time_order import TimeOrder
 from connector.core.topics import TopicFacts
-from connector.schema_files import load_schemas
 
 _STATUSES = (*STATUSES, TIMED_OUT, "OTHER")
 
@@ -71,11 +70,11 @@ def results(
     settings = load_config(config)
     topics = _topics(settings, status, dead_letters=dead_letters)
     lines: Lines = JsonLines() if as_json else TableLines(dead_letters=dead_letters)
-    codec = Codec(*load_schemas("run_result"))
+    reader = result_reader(settings)
     until = None if timeout is None else time.monotonic() + timeout
     shown = undecodable = 0
     for record in _records(settings, topics, start, since_ms, follow=follow, until=until):
-        good = lines.dead_letter(record) if dead_letters else lines.result(record, codec)
+        good = lines.dead_letter(record) if dead_letters else lines.result(record, reader)
         undecodable += not good
         shown += 1
         if shown == limit:

@@ -13,6 +13,7 @@ import pytest
 
 from connector import worker as worker_module
 from connector.adapters.metrics import Metrics
+from connector.announce import CodecOf
 from connector.assembly import Surroundings, Topics
 from connector.config import Config, parse
 from connector.core.errors import ConnectorError
@@ -60,7 +61,7 @@ class Stage:
     def _read_key(self) -> str | None:
         return self.key()
 
-    def _assemble(self, _around: Surroundings) -> object:
+    def _assemble(self, _around: Surroundings, _codec_of: CodecOf) -> object:
         return SimpleNamespace(
             client=self,
             kafka=self,

@@ -25,6 +25,16 @@ HEADER_BYTES = len(MARKER) + 8
 CONFLUENT_HEADER_BYTES = 5
 
 
+def as_single_object(data: bytes, fingerprint: bytes) -> bytes:
+    """A value in Confluent's framing as one in single-object encoding; the body is the same in both.
+
+    Args:
+        data: in Confluent's framing.
+        fingerprint: of the schema that its id names.
+    """
+    return MARKER + fingerprint + data[CONFLUENT_HEADER_BYTES:]
+
+
 def confluent_header(schema_id: int) -> bytes:
     """What stands before a body whose schema the registry knows by this id."""
     return struct.pack(">bI", 0, schema_id)
@@ -42,6 +52,26 @@ def confluent_schema_id(data: bytes) -> int:
             f"These {len(data)} bytes are too few for the 5 bytes of a schema registry's framing.",
         )
     return int.from_bytes(data[1:CONFLUENT_HEADER_BYTES], "big")
+
+
+class FramedCodec:
+    """Writes one schema in Confluent's framing."""
+
+    __slots__ = ("_header", "_schema")
+
+    def __init__(self, schema: AvroSchema, schema_id: int) -> None:
+        """A codec.
+
+        Args:
+            schema: what is written.
+            schema_id: the id that a schema registry gave it.
+        """
+        self._schema = schema
+        self._header = confluent_header(schema_id)
+
+    def encode(self, datum: Mapping[str, object]) -> bytes:
+        """The datum in Confluent's framing; raises as ``Codec.encode``."""
+        return self._schema.encode(datum, self._header)
 
 
 class Codec:
@@ -68,6 +98,14 @@ class Codec:
         self._writers = {known.fingerprint: known for known in (*others, self._own)}
         self.fingerprint = self._own.fingerprint
         self._prefix = MARKER + self.fingerprint
+
+    def framed(self, schema_id: int) -> FramedCodec:
+        """The same schema's writer in Confluent's framing.
+
+        Args:
+            schema_id: the id that a schema registry gave it.
+        """
+        return FramedCodec(self._own, schema_id)
 
     def encode(self, datum: Mapping[str, object]) -> bytes:
         """The datum in single-object encoding.
