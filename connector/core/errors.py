@@ -4,6 +4,7 @@
     ├── ConfigurationError     a person mends it: exit 2, all problems listed, no stack trace
     ├── TopicError             topics or rights are not as they must be: one sentence, exit 1 or 2
     ├── RecordRejected         this input can never become a run: dead letter, go on
+    ├── SchemaAwaited          this input's schema is not known yet: its partition waits until it is
     ├── JournalError           a journal partition cannot be read safely: that partition stops, alert
     ├── OwnershipLost          the partition is not ours any more: drop the work, its new owner goes on
     ├── RegistryError          the schema registry did not do what was asked
@@ -111,6 +112,18 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
             api_code=self.api_code,
             request_id=self.request_id,
         )
+
+
+class SchemaAwaited(ConnectorError):  # noqa: N818 - it names what the record does
+    """A record cannot be decoded before the schema registry has told its schema.
+
+    Attributes:
+        schema_id: the registry's id of it.
+    """
+
+    def __init__(self, schema_id: int) -> None:
+        self.schema_id = schema_id
+        super().__init__(f"the schema registry has not been asked for schema {schema_id} yet")
 
 
 class JournalError(ConnectorError):

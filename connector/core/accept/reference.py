@@ -1,7 +1,7 @@
 """A document reference: what a record of an input topic asks for.
 
 Three notations, told apart by the first bytes: ``C3 01`` is Avro in single-object encoding, ``00`` is Avro
-framed for a schema registry, and everything else has to be a JSON object. The fields are the same
+framed for a schema registry, of any schema, and everything else has to be a JSON object. The fields are the same
 (``schemas/document_reference.avsc``). What depends on the run type is checked in ``request``; here is what
 holds for every reference. Error texts name fields and never show values.
 """
@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import cast
 
 from connector.core.accept.field_reader import FieldReader, json_type, reject
 from connector.core.accept.file_url import check_url
 from connector.core.errors import RecordRejected
 from connector.core.formats.avro import Undecodable
-from connector.core.formats.framing import MARKER, Codec
+from connector.core.formats.framing import CONFLUENT_HEADER_BYTES, CONFLUENT_MARKER, MARKER, Codec, confluent_schema_id
 from connector.core.formats.strict_json import NotJson, parse_json
+from connector.core.formats.writer_schemas import WriterSchemas
 from connector.core.reasons import Reason
 from connector.core.run_types import RUN_TYPES, FileForm
 from connector.core.tag import METADATA_KEY
@@ -120,24 +122,26 @@ class Reference:
 class ReferenceDecoder:
     """Record values to references."""
 
-    __slots__ = ("_codec", "_max_bytes")
+    __slots__ = ("_codec", "_max_bytes", "_writers")
 
-    def __init__(self, codec: Codec, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, codec: Codec, writers: WriterSchemas | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         """A decoder.
 
         Args:
             codec: of ``document_reference``, with its older versions.
+            writers: what is known of a schema registry's schemas; None without a registry.
             max_bytes: the largest value that is parsed.
         """
         self._codec = codec
+        self._writers = writers
         self._max_bytes = max_bytes
 
     def decode(self, value: bytes) -> Reference:
         """The reference in a record's value.
 
         Raises:
-            RecordRejected: with reason, path and stage ``decode``. Never anything else, whatever the bytes
-                are.
+            RecordRejected: with reason, path and stage ``decode``.
+            SchemaAwaited: the registry has to be asked first. Never anything else, whatever the bytes are.
         """
         return reference_of(self.value(value))
 
@@ -145,33 +149,43 @@ class ReferenceDecoder:
         """A record's value as dicts, lists, texts, numbers, booleans and None, whatever it means.
 
         Raises:
-            RecordRejected: with reason, path and stage ``decode``. Never anything else, whatever the bytes
-                are.
+            RecordRejected: with reason, path and stage ``decode``.
+            SchemaAwaited: the registry has to be asked first. Never anything else, whatever the bytes are.
         """
         if len(value) > self._max_bytes:
             reject(Reason.TOO_LARGE, f"the value has {len(value)} bytes; {self._max_bytes} are allowed")
-        if value.startswith(MARKER):
-            return self._avro(value)
-        if value.startswith(b"\x00"):
+        try:
+            if value.startswith(MARKER):
+                return _own_form(self._codec.decode(value))
+            if value.startswith(CONFLUENT_MARKER):
+                return self._framed(value)
+        except Undecodable as error:
+            raise RecordRejected(error.reason, str(error)) from None
+        return _json(value)
+
+    def _framed(self, value: bytes) -> object:
+        """A value of any schema as it was written; one of ours resolved to today's."""
+        if self._writers is None:
             reject(
                 Reason.UNKNOWN_SCHEMA,
                 "the value is Avro framed for a schema registry, and schema_registry.url is not configured",
             )
-        return _json(value)
+        writer, ours = self._writers.of(confluent_schema_id(value)), self._codec.schema
+        if writer.name != ours.name:
+            return writer.decode(value, CONFLUENT_HEADER_BYTES)
+        return _own_form(cast("dict[str, object]", writer.decode(value, CONFLUENT_HEADER_BYTES, ours)))
 
-    def _avro(self, value: bytes) -> dict[str, object]:
-        try:
-            datum = self._codec.decode(value)
-        except Undecodable as error:
-            raise RecordRejected(error.reason, str(error)) from None
-        if datum.get("metadata") is not None and datum.get("metadata_json") is not None:
-            reject(Reason.BAD_FIELD, "metadata and metadata_json exclude each other", path="metadata_json")
-        metadata_json = datum.pop("metadata_json")
-        for name in ("config", "create"):
-            datum[name] = _text_parsed(datum[name], name)
-        if metadata_json is not None:
-            datum["metadata"] = _text_parsed(metadata_json, "metadata_json")
-        return datum
+
+def _own_form(datum: dict[str, object]) -> dict[str, object]:
+    """The fields as JSON has them: what has no fixed form stands in Avro as a text."""
+    if datum.get("metadata") is not None and datum.get("metadata_json") is not None:
+        reject(Reason.BAD_FIELD, "metadata and metadata_json exclude each other", path="metadata_json")
+    metadata_json = datum.pop("metadata_json")
+    for name in ("config", "create"):
+        datum[name] = _text_parsed(datum[name], name)
+    if metadata_json is not None:
+        datum["metadata"] = _text_parsed(metadata_json, "metadata_json")
+    return datum
 
 
 def reference_of(found: object) -> Reference:

@@ -8,6 +8,7 @@ another). Priority and metadata are inherited always, where the run type takes t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,7 @@ def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: R
 def request_of(reference: Reference, route: Route, tag: Tag | None) -> Request:
     """The create request for a reference under a route; arguments and errors as of ``resolve``."""
     order = _merge(reference, route)
+    _check_numbers(reference)
     _check_files(reference, order)
     return Request(
         run_type=order.run_type.name,
@@ -169,6 +171,21 @@ def _check(order: _Order) -> None:
             path=f"metadata.{METADATA_KEY}",
             stage=_STAGE,
         )
+
+
+def _check_numbers(reference: Reference) -> None:
+    """Refuse what Avro's doubles hold and JSON does not: it would be written as null, without a word."""
+    for name, found in (("metadata", reference.metadata), ("config", reference.config), ("create", reference.create)):
+        if found and not _is_finite(found):
+            reject(Reason.BAD_FIELD, "a number is NaN or infinite, which JSON cannot hold", path=name, stage=_STAGE)
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, Mapping):
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list) or all(map(_is_finite, value))
 
 
 def _check_files(reference: Reference, order: _Order) -> None:

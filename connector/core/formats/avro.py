@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
 
-from connector.core.formats.schema_limits import Schema, SchemaRefused, check_schema
+from connector.core.formats.schema_limits import SchemaRefused, check_schema
 from connector.core.formats.value_check import check_of
 from connector.core.reasons import Reason
 
@@ -56,13 +56,17 @@ class AvroSchema:
 
     Attributes:
         schema: as fastavro wants it, without logical types.
+        name: the full name of its type; ``value`` where it has none.
         fingerprint: CRC-64-AVRO of its parsing canonical form, eight bytes, little endian.
     """
 
-    __slots__ = ("_check", "_name", "fingerprint", "schema")
+    __slots__ = ("_check", "fingerprint", "name", "schema")
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: object) -> None:
         """Check and parse a schema.
+
+        Args:
+            schema: its JSON as Python values: an object, or the name of a primitive type, or a list for a union.
 
         Raises:
             SchemaRefused: it is recursive, too large, too deep or no valid Avro.
@@ -72,7 +76,7 @@ class AvroSchema:
         # value for "int").
         self.fingerprint = bytes.fromhex(fingerprint(to_parsing_canonical_form(self.schema), "CRC-64-AVRO"))
         self._check = check_of(self.schema)
-        self._name = str(schema.get("name", "value"))
+        self.name = str(self.schema.get("name", "value")) if isinstance(self.schema, Mapping) else "value"
 
     def encode(self, datum: object, prefix: bytes = b"") -> bytes:
         """A value's body.
@@ -86,7 +90,7 @@ class AvroSchema:
         """
         misfit = self._check(datum)
         if misfit is not None:
-            raise DoesNotFit(f"{misfit.inside(self._name).path}: {misfit.complaint}.")
+            raise DoesNotFit(f"{misfit.inside(self.name.rpartition('.')[2]).path}: {misfit.complaint}.")
         out = BytesIO()
         out.write(prefix)
         try:
@@ -124,7 +128,7 @@ class AvroSchema:
         return datum
 
 
-def load_checked(schema: Schema) -> dict[str, Any]:
+def load_checked(schema: object) -> Any:  # noqa: ANN401 - an object, a name or a list
     """A schema that is safe to read with, parsed for fastavro and without logical types.
 
     Args:
@@ -136,7 +140,7 @@ def load_checked(schema: Schema) -> dict[str, Any]:
     """
     check_schema(schema)
     try:
-        return cast("dict[str, Any]", parse_schema(_plain(schema)))
+        return parse_schema(_plain(schema))
     except (SchemaParseException, UnknownType, LookupError, TypeError, ValueError) as error:
         raise SchemaRefused(f"The schema is no valid Avro schema ({type(error).__name__}).") from error
 

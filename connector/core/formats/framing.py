@@ -99,6 +99,11 @@ class Codec:
         self.fingerprint = self._own.fingerprint
         self._prefix = MARKER + self.fingerprint
 
+    @property
+    def schema(self) -> AvroSchema:
+        """What is written, and what every read is resolved to."""
+        return self._own
+
     def framed(self, schema_id: int) -> FramedCodec:
         """The same schema's writer in Confluent's framing.
 
