@@ -7,13 +7,16 @@ ever passes a record that is not accounted for.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import islice
+from typing import Protocol
 
 from connector.adapters.metrics import Metrics
 from connector.clock import Clock
 from connector.core.accept.reference import ReferenceDecoder
 from connector.core.accept.request import resolve
 from connector.core.entry import Entry, accept
-from connector.core.errors import OwnershipLost, RecordRejected
+from connector.core.errors import OwnershipLost, RecordRejected, SchemaAwaited
+from connector.core.formats.framing import framed_schema_id
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
@@ -34,6 +37,8 @@ WAITING_MOST = 100
 """Documents of one stopped route, or behind one key, that are accepted ahead; then their partition pauses."""
 STATE_CHANGES_BYTES = 1_024
 """What later states of an entry may add to the first one: nonce, run id, reason."""
+SCHEMAS_AHEAD = 16
+"""Schemas of one inbox that are asked for at once, so that the records behind the first one need not wait as well."""
 
 
 class Resolver:
@@ -79,6 +84,7 @@ class Resolver:
 
         Raises:
             RecordRejected: it can never become a run.
+            SchemaAwaited: its schema has to be known first.
         """
         if record.headers_lost:
             raise RecordRejected(
@@ -96,6 +102,16 @@ class Resolver:
                 stage="journal",
             )
         return entry
+
+
+class Learner(Protocol):
+    """Asks for schemas; see ``connector.learn``."""
+
+    def knows(self, schema_id: int) -> bool:
+        """Whether there is nothing to ask about an id."""
+
+    def want(self, schema_ids: Sequence[int]) -> None:
+        """A partition waits for these."""
 
 
 class Acceptor:
@@ -116,6 +132,7 @@ class Acceptor:
         spawn: Callable[[Coroutine[object, object, None]], None],
         clock: Clock,
         metrics: Metrics,
+        learner: Learner | None = None,
     ) -> None:
         """Build the step.
 
@@ -132,6 +149,7 @@ class Acceptor:
             spawn: runs a coroutine in the pipeline's task group.
             clock: the time.
             metrics: where to count.
+            learner: asks for the schemas that records need; None without a schema registry.
         """
         self._resolver = resolver
         self._journal = journal
@@ -146,6 +164,7 @@ class Acceptor:
         self._spawn = spawn
         self._clock = clock
         self._metrics = metrics
+        self._learner = learner
         metrics.runs_in_flight_limit.set(most_in_flight)
 
     def deliver(self, holding: Holding, record: Record) -> None:
@@ -163,9 +182,13 @@ class Acceptor:
 
     def clear_head(self, holding: Holding) -> None:
         """Deal with the first records of an inbox until one is left that may be started, or has to wait here."""
-        while holding.inbox and not holding.settling:
+        while holding.inbox and not holding.settling and not self._waits_for_schema(holding):
             record = holding.inbox[0]
-            entry = holding.head = holding.head or self._entry_of(holding, record)
+            try:
+                entry = holding.head = holding.head or self._entry_of(holding, record)
+            except SchemaAwaited as awaited:
+                self._await_schema(holding, awaited.schema_id)
+                continue
             if entry is not None:
                 if not self._waits(holding, entry) or not self._may_wait(holding, entry):
                     return
@@ -181,6 +204,21 @@ class Acceptor:
         if holding.paused and self._is_low(holding):
             holding.paused = False
             self._resume(holding.partition, holding.assignment)
+
+    def _waits_for_schema(self, holding: Holding) -> bool:
+        if holding.awaits and self._learner is not None and not self._learner.knows(holding.awaits[0]):
+            return True
+        holding.awaits = ()
+        return False
+
+    def _await_schema(self, holding: Holding, schema_id: int) -> None:
+        if self._learner is None:
+            raise ValueError("the decoder awaits schemas, and nobody asks for them")
+        values = (record.value for record in islice(holding.inbox, INBOX_FULL) if record.value is not None)
+        ahead = (found for value in values if (found := framed_schema_id(value)) is not None)
+        unknown = (each for each in dict.fromkeys((schema_id, *ahead)) if not self._learner.knows(each))
+        holding.awaits = tuple(islice(unknown, SCHEMAS_AHEAD))
+        self._learner.want(holding.awaits)
 
     def _is_full(self, holding: Holding) -> bool:
         full = len(holding.inbox) >= INBOX_FULL or holding.inbox_bytes >= INBOX_BYTES

@@ -24,6 +24,7 @@ from connector.adapters.kafka.properties import (
 from connector.adapters.kafka.signals import SignalReader, SignalWriter
 from connector.adapters.kafka.transactions import TransactionalProducer
 from connector.adapters.metrics import Metrics
+from connector.adapters.registry import SchemaRegistry
 from connector.announce import CodecOf
 from connector.clarify import Clarifier
 from connector.client import ExtendClient
@@ -35,6 +36,7 @@ from connector.core.budgets.share import Budgets
 from connector.core.errors import TopicError
 from connector.core.follow.doorbells import Doorbells
 from connector.core.formats.framing import Codec
+from connector.core.formats.writer_schemas import WriterSchemas
 from connector.core.journal_record import JournalCodec
 from connector.core.record import Partition
 from connector.core.route_guard import RouteGuards
@@ -50,6 +52,7 @@ from connector.journal.journal import Journal, entry_bytes
 from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
+from connector.learn import Learner
 from connector.outputs import OutputClient
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
@@ -97,22 +100,31 @@ def look_at_topics(config: Config, *, check: bool = True) -> Topics:
     return Topics(plan, facts)
 
 
-def build_resolver(config: Config, client_id: str, journal_bytes: int) -> Resolver:
+def build_resolver(
+    config: Config, client_id: str, journal_bytes: int, writers: WriterSchemas | None = None
+) -> Resolver:
     """What decides about records, in a worker and wherever somebody asks what a worker would decide.
 
     Args:
         config: the configuration.
         client_id: the process's name, which stands in every journal record.
         journal_bytes: the largest record that the journal takes.
+        writers: what is known of the schema registry's schemas; None without a registry.
     """
     codec = JournalCodec(Codec(*load_schemas("journal_entry")), config.name)
     return Resolver(
         name=config.name,
         routes=config.core_routes(),
-        decoder=ReferenceDecoder(Codec(*load_schemas("document_reference"))),
+        decoder=ReferenceDecoder(Codec(*load_schemas("document_reference")), writers),
         journal_bytes=journal_bytes,
         size_of=partial(entry_bytes, codec, client_id),
     )
+
+
+def writer_schemas(config: Config, clock: Clock) -> WriterSchemas | None:
+    """Nothing known yet of the schema registry's schemas; None where there is no registry."""
+    settings = config.schema_registry
+    return WriterSchemas(clock.monotonic, most=settings.cached_schemas) if settings.url else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +225,9 @@ def assemble(around: Surroundings, codec_of: CodecOf) -> Parts:
         clock=clock,
         metrics=metrics,
     )
+    writers = writer_schemas(config, clock)
     acceptor = Acceptor(
-        resolver=build_resolver(config, around.client_id, limits[journal_topic]),
+        resolver=build_resolver(config, around.client_id, limits[journal_topic], writers),
         journal=journal,
         dead_letter=emitter.dead_letter,
         holdings=holdings,
@@ -226,6 +239,17 @@ def assemble(around: Surroundings, codec_of: CodecOf) -> Parts:
         spawn=lambda *work: pipeline.spawn(*work),
         clock=clock,
         metrics=metrics,
+        learner=None
+        if writers is None
+        else Learner(
+            registry=SchemaRegistry(config.schema_registry),
+            schemas=writers,
+            wanted=holdings.awaits,
+            learnt=lambda: pipeline.wake(),
+            spawn=lambda *work: pipeline.spawn(*work),
+            random=random.random,
+            metrics=metrics,
+        ),
     )
     starter = Starter(
         client=client,

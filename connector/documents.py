@@ -28,6 +28,7 @@ class Holding:
         inbox: records that are delivered and not accepted yet, in offset order.
         inbox_bytes: their size.
         head: the entry that the first record of the inbox would become, once it was looked at.
+        awaits: schemas that are asked for: the first one is that of the first record of the inbox.
         starts: starts that are under way, from the intent's write to the outcome's.
         settling: nothing new may be started; the partition is on its way out, or stopped.
         paused: fetching is paused because the inbox is full.
@@ -44,6 +45,7 @@ class Holding:
     inbox: deque[Record] = field(default_factory=deque)
     inbox_bytes: int = 0
     head: Entry | None = None
+    awaits: tuple[int, ...] = ()
     starts: int = 0
     settling: bool = False
     paused: bool = False
@@ -236,6 +238,10 @@ class Holdings:
     def count(self, state: State) -> int:
         """Documents in one state."""
         return sum(holding.states[state] for holding in self)
+
+    def awaits(self, schema_id: int) -> bool:
+        """Whether a partition waits for a schema."""
+        return any(schema_id in holding.awaits for holding in self)
 
     def oldest_started_ms(self) -> int | None:
         """When the oldest run that is followed was started."""

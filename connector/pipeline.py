@@ -428,6 +428,7 @@ class Pipeline:
         """Set the figures that are read off; called about once a second."""
         metrics, holdings = self._metrics, self._holdings
         metrics.runs_in_flight.set(holdings.in_flight)
+        metrics.partitions_awaiting_schema.set(sum(bool(holding.awaits) for holding in holdings))
         metrics.ready_documents.set(holdings.count(State.READY))
         metrics.parked_documents.set(holdings.count(State.PARKED))
         metrics.unclear_documents.set(max(0, holdings.count(State.INTENT) - self.open_starts))

@@ -14,6 +14,7 @@ from typing import Literal
 from connector.accept import Acceptor, Resolver
 from connector.adapters.metrics import Metrics
 from connector.clarify import Clarifier
+from connector.core.accept.reference import ReferenceDecoder
 from connector.core.breaker import StartGate
 from connector.core.budgets.share import Budgets
 from connector.core.entry import Entry, State
@@ -22,6 +23,7 @@ from connector.core.follow.ending import Ending
 from connector.core.follow.open_run import Via
 from connector.core.follow.polling import PollingOptions
 from connector.core.formats.framing import Codec
+from connector.core.formats.writer_schemas import WriterSchemas
 from connector.core.journal_record import JournalCodec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.route import Route
@@ -35,15 +37,17 @@ from connector.emit import Emitter
 from connector.follow import Follower
 from connector.journal.journal import Journal, entry_bytes
 from connector.journal.restore import JournalPlace
+from connector.learn import Learner
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schema
 from connector.start import Starter
 from connector.stop_points import nowhere
-from tests.factories.records import decoder, result_codec
+from tests.factories.records import decoder, reference_codec, result_codec
 from tests.fakes.api import FakeApi
 from tests.fakes.finds import FakeFinds, FakeSignals
 from tests.fakes.kafka import FakeKafka
+from tests.fakes.schemas import FakeSchemas
 from tests.fakes.virtual_time import clock
 
 NAME, PREFIX = "invoices", "documents"
@@ -88,6 +92,8 @@ class Options:
     sweep_interval: float | None = None
     safety_interval: float | None = None
     gets_per_second: float | None = None
+    registry: FakeSchemas | None = None
+    most_schemas: int = 1_000
     polling: PollingOptions = field(default_factory=lambda: PollingOptions(jitter_fraction=0))
 
 
@@ -139,11 +145,25 @@ class World:
             clock=time,
             metrics=self.metrics,
         )
+        schemas = WriterSchemas(time.monotonic, most=options.most_schemas)
+        learner = (
+            None
+            if options.registry is None
+            else Learner(
+                registry=options.registry,
+                schemas=schemas,
+                wanted=self.holdings.awaits,
+                learnt=lambda: self.pipeline.wake(),
+                spawn=self._spawn,
+                random=lambda: 1.0,
+                metrics=self.metrics,
+            )
+        )
         self.acceptor = Acceptor(
             resolver=Resolver(
                 name=NAME,
                 routes=options.routes,
-                decoder=decoder,
+                decoder=decoder if learner is None else ReferenceDecoder(reference_codec, schemas),
                 journal_bytes=options.journal_limit,
                 size_of=partial(entry_bytes, journal_codec, "writer-1"),
             ),
@@ -158,6 +178,7 @@ class World:
             spawn=self._spawn,
             clock=time,
             metrics=self.metrics,
+            learner=learner,
         )
         self.starter = Starter(
             client=self.api,

@@ -111,6 +111,19 @@ class Metrics:
             "(the record's header extend.reason).",
             reason=OneOf(*Reason, "other"),
         )
+        self.schema_lookups = define.counters(
+            "schema_lookups_total",
+            "Answers of the schema registry about schemas of input records; `refused` and `changed` are alarms, their "
+            "records become dead letters.",
+            result=OneOf("known", "absent", "refused", "changed", "unavailable", "other"),
+        )
+        self.partitions_awaiting_schema = define.gauge(
+            "partitions_awaiting_schema", "Input partitions whose next record needs a schema that is not known yet."
+        )
+        self.registry_unavailable = define.gauge(
+            "registry_unavailable",
+            "1 while the schema registry does not tell a schema that a partition waits for; known schemas go on.",
+        )
         self.runs_started = define.counters("runs_started_total", "Runs created at the API.", route=Configured())
         self.runs_finished = define.counters(
             "runs_finished_total",

@@ -54,6 +54,13 @@ def confluent_schema_id(data: bytes) -> int:
     return int.from_bytes(data[1:CONFLUENT_HEADER_BYTES], "big")
 
 
+def framed_schema_id(data: bytes) -> int | None:
+    """The id in bytes that may be framed for a schema registry; None where they are not."""
+    if not data.startswith(CONFLUENT_MARKER) or len(data) < CONFLUENT_HEADER_BYTES:
+        return None
+    return confluent_schema_id(data)
+
+
 class FramedCodec:
     """Writes one schema in Confluent's framing."""
 

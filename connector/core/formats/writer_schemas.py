@@ -84,6 +84,11 @@ class WriterSchemas:
         answer = self._answers.get(schema_id)
         return answer is not None and (answer.until is None or self._monotonic() < answer.until)
 
+    def refusal(self, schema_id: int) -> str:
+        """Why a schema cannot be used; empty where it can, or nothing is known."""
+        answer = self._answers.get(schema_id)
+        return "" if answer is None else answer.refusal
+
     def learn(self, schema_id: int, text: str) -> Learnt:
         """The registry answered.
 
