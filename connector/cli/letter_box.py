@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from connector.adapters.kafka.exclusive import ExclusiveProducer
 from connector.adapters.kafka.properties import producer_properties
+from connector.cli.asked_schemas import AskedSchemas
 from connector.cli.asking import open_cluster
 from connector.cli.topic_look import committed_records, record_at, records_behind
 from connector.config import Config
@@ -64,7 +65,8 @@ class LetterBox:
         """
         self._config = config
         self._topic = dead_letter_topic(config.output.prefix)
-        self._decoder = ReferenceDecoder(Codec(*load_schemas("document_reference")))
+        self._schemas = AskedSchemas(config)
+        self._decoder = ReferenceDecoder(Codec(*load_schemas("document_reference")), self._schemas.writers)
         self._inputs = {route.topic for route in config.core_routes()}
         found = map(letter_of, committed_records(config, _CLIENT, [self._topic]))
         ours = (letter for letter in found if letter is not None and letter.connector == config.name)
@@ -133,6 +135,9 @@ class LetterBox:
             mended: a value instead of the original's.
             again: it is no objection that it was sent again before.
             accept_cost: it is no objection that its run may exist.
+
+        Raises:
+            RegistryError: its schema cannot be asked for.
         """
         topic, at = letter.source.partition.topic, replays.get(letter.source)
         if topic not in self._inputs:
@@ -161,7 +166,7 @@ class LetterBox:
             return Fate(letter, objection="it has no value")
         as_read = Record(letter.source.partition, letter.source.offset, record.key, record.value, record.headers)
         try:
-            request = resolve(as_read, self._config.core_routes(), None, self._decoder)
+            request = self._schemas.asked(lambda: resolve(as_read, self._config.core_routes(), None, self._decoder))
         except RecordRejected as error:
             return Fate(letter, objection=f"it would be a dead letter again ({error.reason}): {error}")
         return Fate(letter, record, request)

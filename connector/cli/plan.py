@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connector.assembly import build_resolver
+from connector.cli.asked_schemas import AskedSchemas
 from connector.cli.backlog import Backlog, look_at_backlog
 from connector.cli.inflight import WIDTH, cell, print_lines
 from connector.cli.loading import ConfigOption, load_without_key
@@ -159,7 +161,8 @@ def _plan_all(settings: Config, backlog: Backlog, places: list[str], show: _Page
     redactor = Redactor()
     for secret in settings.secrets():
         redactor.register(secret.reveal())
-    resolver = build_resolver(settings, f"{settings.name}-{_COMMAND}", backlog.journal_bytes)
+    schemas = AskedSchemas(settings)
+    resolver = build_resolver(settings, f"{settings.name}-{_COMMAND}", backlog.journal_bytes, schemas.writers)
     now_ms = Clock().wall_ms()
     tally = Tally()
     for place, record in zip(places, backlog.records, strict=True):
@@ -168,7 +171,8 @@ def _plan_all(settings: Config, backlog: Backlog, places: list[str], show: _Page
             show.skipped(place)
             continue
         try:
-            request = resolver.entry(record, resolver.tag(record, backlog.topic_id), now_ms).request
+            tag = resolver.tag(record, backlog.topic_id)
+            request = schemas.asked(partial(resolver.entry, record, tag, now_ms)).request
         except RecordRejected as error:
             tally.dead[error.reason] += 1
             show.dead(place, error)
