@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Annotated
@@ -12,10 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from connector.cli.loading import ConfigOption, examine_all
+from connector.cli.registered_inputs import compared
 from connector.config import Parsed
 from connector.config.document import page
 from connector.config.file_modes import exposed_files
 from connector.config.reference import json_schema, rows
+from connector.core.errors import ConfigurationError, Problem
 
 _WIDTH = 400
 """Wide enough that a pipe gets one line per key."""
@@ -30,11 +33,16 @@ def check(
     reference: Annotated[
         bool, typer.Option("--reference", help="Print the page docs/configuration.md, and nothing else.")
     ] = False,
+    registry: Annotated[
+        bool,
+        typer.Option("--registry", help="Ask the schema registry too: can the routes' mappings match their topics?"),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per key and warning, and line.")] = False,
 ) -> None:
     """Validate the configuration, offline, and show every key with its value and where it comes from.
 
-    All problems are listed at once, with exit code 2. Secrets are never shown.
+    All problems are listed at once, with exit code 2. Secrets are never shown. With --registry, fields and conditions
+    of routes that no record of their topic's newest schema can have are problems too.
 
     Example: extend-connector check --config connector.yaml
 
@@ -47,6 +55,8 @@ def check(
         typer.echo(page(), nl=False)
         return
     parsed = _with_exposed(examine_all(config))
+    if registry:
+        parsed = _with_registered(parsed)
     if as_json:
         _print_lines(parsed)
     else:
@@ -56,6 +66,27 @@ def check(
 def _with_exposed(parsed: Parsed) -> Parsed:
     found = (parsed.problem(path, sentence) for path, sentence in exposed_files(parsed.config))
     return replace(parsed, warnings=(*parsed.warnings, *found))
+
+
+def _with_registered(parsed: Parsed) -> Parsed:
+    """The configuration beside the schemas that are registered.
+
+    Raises:
+        ConfigurationError: a route can never match, or there is no registry to ask.
+        RegistryError: it cannot be asked.
+    """
+    if not parsed.config.schema_registry.url:
+        raise ConfigurationError([Problem("schema_registry.url", "is not set: --registry has nobody to ask")])
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    for each in asyncio.run(compared(parsed.config)):
+        typer.echo(f"{each}.", err=True)
+        for route, misfit in each.misfits:
+            found = parsed.problem(("routes", route, *misfit.key), f"{misfit.message} ({each.schema})")
+            (problems if misfit.fatal else warnings).append(found)
+    if problems:
+        raise ConfigurationError(problems)
+    return replace(parsed, warnings=(*parsed.warnings, *warnings))
 
 
 def _print_lines(parsed: Parsed) -> None:

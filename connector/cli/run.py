@@ -15,6 +15,7 @@ from connector.adapters.metrics import Metrics
 from connector.assembly import Topics, look_at_topics
 from connector.cli.key_file import KeyFile
 from connector.cli.loading import ConfigOption, examine_all
+from connector.cli.registered_inputs import warn_of_misfits
 from connector.cli.service import ENDS, end_at_once_on_signals, start_log
 from connector.config import Config
 from connector.core.run_types import status_topics
@@ -69,7 +70,12 @@ async def _work(config: Config) -> None:
         read_key=KeyFile(config.extend.api_key_file).read,
     )
     worker.handle_signals()
-    await worker.run()
+    looking = asyncio.create_task(warn_of_misfits(config))
+    try:
+        await worker.run()
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
 
 
 async def _topics(config: Config) -> Topics | None:

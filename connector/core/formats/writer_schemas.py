@@ -97,7 +97,7 @@ class WriterSchemas:
             text: the schema's JSON.
         """
         try:
-            schema = AvroSchema(_parsed(text))
+            schema = schema_of(text)
         except SchemaRefused as error:
             message = f"The schema registry's schema {schema_id} is not read with. {error}"
             self._keep(schema_id, _Answer(None, message, Reason.UNDECODABLE, len(message)))
@@ -143,12 +143,17 @@ class WriterSchemas:
         return 0 if answer is None else answer.size
 
 
-def _parsed(text: str) -> object:
+def schema_of(text: str) -> AvroSchema:
+    """The schema that a registry's text says.
+
+    Raises:
+        SchemaRefused: it is no Avro schema, or a hostile one.
+    """
     # Before it is parsed: what a registry sends may be any size.
     size = len(text.encode(errors="replace"))
     if size > MAX_BYTES:
         raise SchemaRefused(f"The schema takes {size} bytes; {MAX_BYTES} are allowed.")
     try:
-        return parse_json(text)
+        return AvroSchema(parse_json(text))
     except NotJson as error:
         raise SchemaRefused(f"It is no Avro schema: {error}.") from None
