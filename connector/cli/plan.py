@@ -16,6 +16,7 @@ from connector.cli.asked_schemas import AskedSchemas
 from connector.cli.backlog import Backlog, look_at_backlog
 from connector.cli.inflight import WIDTH, cell, print_lines
 from connector.cli.loading import ConfigOption, load_without_key
+from connector.cli.record_options import headers_of, key_of
 from connector.cli.record_values import values_from
 from connector.cli.topics import input_topic, plan_of
 from connector.clock import Clock
@@ -53,7 +54,7 @@ def plan(
     key: Annotated[str | None, typer.Option(help="With FILE: the key of every record.")] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option(help="With FILE: a header of every record, as name=text. May be given several times."),
+        typer.Option(help="With FILE: a header of every record; may be given several times.", metavar="NAME=VALUE"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per record and per outcome.")] = False,
     config: ConfigOption = None,
@@ -78,7 +79,7 @@ def plan(
     else:
         values = values_from(source)
         places = [place for place, _ in values]
-        backlog = _given(settings, target, [value for _, value in values], key, _headers(header or []))
+        backlog = _given(settings, target, [value for _, value in values], key_of(key), headers_of(header))
     if source is None and backlog.records and not backlog.total:
         typer.echo(f"Nothing of {target} waits. These are its last records, which are not sent again.", err=True)
     show = _Lines() if as_json else _Pages()
@@ -182,18 +183,10 @@ def _plan_all(settings: Config, backlog: Backlog, places: list[str], show: _Page
     return tally
 
 
-def _given(settings: Config, topic: str, values: list[bytes], key: str | None, headers: Headers) -> Backlog:
+def _given(settings: Config, topic: str, values: list[bytes], key: bytes | None, headers: Headers) -> Backlog:
     """Values of a file as if they stood in the topic, and the journal as `topics --create` would make it."""
-    name = None if key is None else key.encode()
-    records = tuple(Record(Partition(topic, 0), at, name, value, headers) for at, value in enumerate(values))
+    records = tuple(Record(Partition(topic, 0), at, key, value, headers) for at, value in enumerate(values))
     return Backlog(records, len(records), topic_id="", journal_bytes=needed_bytes(plan_of(settings), {}))
-
-
-def _headers(written: list[str]) -> Headers:
-    parts = [each.partition("=") for each in written]
-    if any(not equals or not name for name, equals, _ in parts):
-        raise typer.BadParameter("--header is name=text, for example source=erp.")
-    return tuple((name, text.encode()) for name, _, text in parts)
 
 
 def _no_run(share: Share) -> str:

@@ -16,6 +16,7 @@ from connector.adapters.kafka.producing import RecordProducer, Sent
 from connector.adapters.kafka.properties import producer_properties
 from connector.cli.asking import open_cluster
 from connector.cli.loading import ConfigOption, load_config
+from connector.cli.record_options import headers_to_send, key_of
 from connector.cli.reference_lines import Lines, from_file, from_options, from_stdin, other_form, ranges
 from connector.cli.topics import input_topic
 from connector.config import Config
@@ -23,7 +24,6 @@ from connector.core.accept.reference import ReferenceDecoder
 from connector.core.accept.submission import Submission
 from connector.core.errors import ConnectorError, RecordRejected, TopicError
 from connector.core.formats.framing import Codec
-from connector.core.record import OutRecord
 from connector.schema_files import load_schemas
 
 _ACK_TIMEOUT_MS = 30_000
@@ -56,6 +56,11 @@ def submit(
         str | None,
         typer.Option(help="Field of the reference that becomes the record's key, e.g. metadata.customer."),
     ] = None,
+    key: Annotated[str | None, typer.Option(help="The key of every record.")] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option(help="A header of every record; may be given several times.", metavar="NAME=VALUE"),
+    ] = None,
     avro: Annotated[bool, typer.Option("--avro", help="Send single-object Avro instead of JSON.")] = False,
     unchecked: Annotated[
         bool,
@@ -71,6 +76,8 @@ def submit(
     Example: extend-connector submit references.jsonl --key-field document_id
 
     Example: extend-connector submit --url https://example.com/invoice.pdf --document-id 4711
+
+    Example: extend-connector submit orders.jsonl --key customer-17 --header source=erp
     """
     options = {
         "run": run,
@@ -87,6 +94,9 @@ def submit(
         raise typer.BadParameter("--run, --processor, --processor-version and --document-id go with --url.")
     if unchecked and (avro or key_field):
         raise typer.BadParameter("--unchecked sends bytes as they are: it excludes --avro and --key-field.")
+    if key is not None and key_field is not None:
+        raise typer.BadParameter("--key and --key-field exclude each other: a record has one key.")
+    headers = headers_to_send(header)
     settings = load_config(config)
     target = input_topic(settings, topic)
     codec = Codec(*load_schemas("document_reference"))
@@ -97,6 +107,8 @@ def submit(
         decoder=ReferenceDecoder(codec),
         key_field=key_field,
         codec=codec if avro else None,
+        key=key_of(key),
+        headers=headers,
     )
     source_of = _Source(source)
     lines = from_options(named) if source is None else from_stdin() if source == "-" else from_file(Path(source))
@@ -181,7 +193,7 @@ def _send_all(
     stopped: str | None = None
     try:
         for number, line in lines():
-            record = OutRecord(submission.topic, None, line) if unchecked else submission.record(line)
+            record = submission.unchecked(line) if unchecked else submission.record(line)
             producer.send(record, str(number))
             progress.show(producer.sent)
         producer.flush(lambda: progress.show(producer.sent))

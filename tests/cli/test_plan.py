@@ -108,7 +108,7 @@ def test_one_value_over_several_lines_is_one_record(tmp_path: Path) -> None:
     [
         (["none.jsonl"], "There is no file none.jsonl"),
         (["--key", "k"], "go with a FILE"),
-        (["-", "--header", "source"], "name=text"),
+        (["-", "--header", "source"], "NAME=VALUE"),
         (["-", "--topic", "elsewhere"], "No route takes topic elsewhere"),
     ],
 )

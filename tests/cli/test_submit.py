@@ -83,6 +83,28 @@ def test_more_than_fits_is_refused_before_anything_is_sent(tmp_path: Path) -> No
     assert "larger than 64 MiB" in " ".join(err.split())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--header", "source"), "--header is NAME=VALUE, for example source=erp, and not 'source'"),
+        (("--header", "=erp"), "and not '=erp'"),
+        (("--header", b"caf\xe9=erp"), "headers are UTF-8"),
+        (
+            ("--header", "extend.replay.of=documents/3/17"),
+            "begin with extend. or __connect.errors. are the connector's own",
+        ),
+        (("--header", "__connect.errors.topic=x"), "are the connector's own"),
+        (("--key", "a", "--key-field", "document_id"), "--key and --key-field exclude each other"),
+    ],
+)
+def test_a_key_or_header_that_cannot_be_is_told_before_anything_is_read(
+    tmp_path: Path, arguments: tuple[str | bytes, ...], said: str
+) -> None:
+    code, out, err = submit(tmp_path, "-", *map(os.fsdecode, arguments), stdin=b"nonsense")
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.replace("│", "").split())
+
+
 @given(st.sets(st.integers(1, 200)))
 def test_ranges_say_the_same_numbers_in_short(numbers: set[int]) -> None:
     found: set[int] = set()

@@ -22,6 +22,7 @@ from connector.core.errors import RecordRejected
 from connector.core.formats.framing import MARKER, Codec
 from connector.core.record import Partition
 from connector.schema_files import load_schema
+from tests.chaos.readers import read_committed
 from tests.kafka.fixtures import UniqueName, made_topics
 from tests.kafka.project import Project, project_in
 
@@ -152,6 +153,16 @@ def test_unchecked_sends_what_would_be_a_dead_letter(made: Project) -> None:
     ended = made.run("submit", "-", "--unchecked", stdin=b"nonsense\n")
     assert ended.code == 0, ended.err
     assert made.read(1) == [(None, b"nonsense")]
+
+
+@pytest.mark.parametrize("how", [(), ("--avro",), ("--unchecked",)])
+def test_every_record_has_the_key_and_the_headers_of_the_options(made: Project, how: tuple[str, ...]) -> None:
+    given = ("--key", "Köln=1", "--header", "source=erp=2", "--header", "source=", "--header", "größe=ü")
+    ended = made.run("submit", "-", *given, *how, stdin=f'{{"url": "{URL}"}}\n{{"url": "{URL}?2"}}\n'.encode())
+    assert ended.code == 0, ended.err
+    records = read_committed(made.servers, [made.topic])
+    headers = (("source", b"erp=2"), ("source", b""), ("größe", "ü".encode()))
+    assert [(each.key, each.headers) for each in records] == [("Köln=1".encode(), headers)] * 2
 
 
 @pytest.mark.parametrize(

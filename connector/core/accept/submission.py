@@ -13,7 +13,7 @@ from connector.core.errors import RecordRejected
 from connector.core.formats.avro import DoesNotFit
 from connector.core.formats.framing import Codec
 from connector.core.reasons import Reason
-from connector.core.record import OutRecord, Partition, Record
+from connector.core.record import Headers, OutRecord, Partition, Record
 from connector.core.route import Route
 from connector.core.tag import HASH_CHARS, Tag
 
@@ -30,8 +30,10 @@ class Submission:
         topic: the input topic.
         routes: the configuration's routes.
         decoder: the connector's own, so that what passes here passes there.
-        key_field: dotted path of the field that becomes the key, or None for no key.
+        key_field: dotted path of the field that becomes the key, or None for the same key everywhere.
         codec: of ``document_reference`` to send Avro; None sends the JSON text as it is.
+        key: of every record, where no field is named; None for no key.
+        headers: of every record.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Submission:
     decoder: ReferenceDecoder
     key_field: str | None = None
     codec: Codec | None = None
+    key: bytes | None = None
+    headers: Headers = ()
 
     def record(self, text: bytes) -> OutRecord:
         """The record for one reference.
@@ -51,26 +55,30 @@ class Submission:
             RecordRejected: the connector would send it to the dead letters, or the key's field is not there.
         """
         if self.key_field is None and self.codec is None:
-            self._check(None, text)
-            return OutRecord(self.topic, None, text)
+            self._check(self.key, text)
+            return self.unchecked(text)
         reference = self.decoder.value(text)
         if not isinstance(reference, dict):
             raise RecordRejected(Reason.NOT_AN_OBJECT, f"an object belongs here, not {json_type(reference)}")
-        key = None if self.key_field is None else key_of(reference, self.key_field)
+        key = self.key if self.key_field is None else key_of(reference, self.key_field)
         self._check(key, text)
         if self.codec is None:
-            return OutRecord(self.topic, key, text)
+            return OutRecord(self.topic, key, text, self.headers)
         try:
             value = self.codec.encode(avro_datum(reference))
         except DoesNotFit as error:
             raise RecordRejected(Reason.BAD_FIELD, str(error)) from None
         self._check(key, value)
-        return OutRecord(self.topic, key, value)
+        return OutRecord(self.topic, key, value, self.headers)
+
+    def unchecked(self, text: bytes) -> OutRecord:
+        """The record for any bytes, right or wrong."""
+        return OutRecord(self.topic, self.key, text, self.headers)
 
     def _check(self, key: bytes | None, value: bytes) -> None:
         partition = Partition(self.topic, 999)
         tag = Tag(self.name, partition, _FAR_OFFSET, "a" * HASH_CHARS)
-        resolve(Record(partition, _FAR_OFFSET, key, value), self.routes, tag, self.decoder)
+        resolve(Record(partition, _FAR_OFFSET, key, value, self.headers), self.routes, tag, self.decoder)
 
 
 def key_of(reference: Mapping[str, object], path: str) -> bytes:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,3 +142,34 @@ def test_a_record_that_is_no_object_can_be_sent_and_has_no_field_for_a_key() -> 
     for submission in (mapped({"url": "[0]"}, key_field="id"), mapped({"url": "[0]"}, codec=CODEC)):
         with pytest.raises(RecordRejected, match="an object belongs here, not an array"):
             submission.record(text)
+
+
+HEADERS = (("source", b"erp"), ("source", b""))
+
+
+@pytest.mark.parametrize("avro", [False, True])
+def test_key_and_headers_are_those_of_every_record(avro: bool) -> None:  # noqa: FBT001 - pytest gives it by name
+    given = replace(submission(avro=avro), key=b"customer-17", headers=HEADERS)
+    record = given.record(b'{"url": "https://example.com/a.pdf"}')
+    assert (record.key, record.headers) == (b"customer-17", HEADERS)
+    unchecked = given.unchecked(b"nonsense")
+    assert (unchecked.key, unchecked.value, unchecked.headers) == (b"customer-17", b"nonsense", HEADERS)
+
+
+def test_a_field_as_key_leaves_the_headers() -> None:
+    record = replace(submission(key_field="document_id"), headers=HEADERS).record(
+        b'{"url": "https://example.com/a.pdf", "document_id": "4711"}'
+    )
+    assert (record.key, record.headers) == (b"4711", HEADERS)
+
+
+def test_a_mapping_reads_the_key_and_the_headers() -> None:
+    fields = {"url": "location", "document_id": "key()", "metadata.source": "header(source)"}
+    routes = (Route("erp", "documents", "extract", "ex_1", mapping=mapping_of(fields)),)
+    text = b'{"location": "https://example.com/a.pdf"}'
+    given = replace(submission(), routes=routes, key=b"4711", headers=HEADERS[:1])
+    assert given.record(text).value == text
+    for lacking in (replace(given, key=None), replace(given, headers=())):
+        with pytest.raises(RecordRejected) as caught:
+            lacking.record(text)
+        assert caught.value.reason == Reason.PATH_NOT_FOUND
