@@ -52,7 +52,8 @@ class _Walk:
             return self._complex(node, namespace, level)
         if isinstance(node, Sequence) and not isinstance(node, bytes):
             branches = [self.shape(branch, namespace, level + 1) for branch in node]
-            free = max((branch.free_values for branch in branches), default=0)
+            # The index of the branch takes a byte, so a null costs what it should.
+            free = max((branch.free_values - branch.zero_width for branch in branches), default=0)
             return _checked(_Shape(1 + _deepest(branches), zero_width=False, free_values=free))
         raise SchemaRefused(f"A schema is a name, an object or a list, not {type(node).__name__}.")
 

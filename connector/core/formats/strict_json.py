@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from decimal import Decimal
 
 import msgspec
 
@@ -24,20 +25,21 @@ class NotJson(ValueError):  # noqa: N818 - it names what the text is not
     """The text is no JSON that may be used. The message shows positions and keys, never values."""
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: str, *, exact: bool = False) -> object:
     """The value of a JSON text.
 
     Args:
         text: the whole text, as UTF-8 was decoded strictly.
+        exact: numbers with a point or an exponent, and integers over 64 bits, become a ``Decimal`` with every digit.
 
     Raises:
-        NotJson: no JSON; deeper than 64; NaN or infinite; an integer over 64 bits; an object with a key
-            twice; a lone surrogate.
+        NotJson: no JSON; deeper than 64; NaN or infinite; without ``exact`` an integer over 64 bits; an object with a
+            key twice; a lone surrogate.
     """
     if is_too_deep(text.encode()):
         raise NotJson(f"nested deeper than {MAX_DEPTH} levels, or brackets that do not close")
     try:
-        value = _DECODER.decode(text)
+        value = (_EXACT_DECODER if exact else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(f"no valid JSON: {error.msg} at character {error.pos}") from None
     if _SURROGATE.search(text):
@@ -80,8 +82,25 @@ def _float(text: str) -> float:
     return number
 
 
+def _exact_int(text: str) -> int | Decimal:
+    return int(text) if len(text) < 19 else _exact_float(text)
+
+
+def _exact_float(text: str) -> Decimal:
+    # Beyond a double an exponent may be of any length, and Decimal has limits of its own.
+    _float(text)
+    return Decimal(text) if len(text) < 1000 else _too_long()
+
+
+def _too_long() -> Decimal:
+    raise NotJson("a number has 1000 digits or more; write it as a text")
+
+
 def _constant(text: str) -> object:
     raise NotJson(f"{text} is no JSON value")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_int, parse_float=_float, parse_constant=_constant)
+_EXACT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_exact_int, parse_float=_exact_float, parse_constant=_constant
+)

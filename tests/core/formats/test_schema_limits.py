@@ -75,6 +75,7 @@ def test_a_schema_nested_without_end_is_refused_and_not_followed() -> None:
         record("A", record("B", "int"), "B", {"type": "array", "items": "B"}),
         record("A", {"type": "array", "items": ["null", "int"]}),
         record("A", *["null"] * (MAX_FREE_VALUES - 1)),
+        record("A", *[["null", "int"]] * 2 * MAX_FREE_VALUES),
         record("A", {"type": "array", "items": {"type": "enum", "name": "E", "symbols": ["a"]}}),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,19 @@ def test_plain_json_is_read_as_the_standard_parser_reads_it(text: str) -> None:
 def test_every_json_value_comes_back(value: object) -> None:
     assert parse_json(json.dumps(value)) == value
     assert parse_json(json.dumps(value, ensure_ascii=False)) == value
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=9) | st.integers(-(10**300), 10**300))
+def test_exact_numbers_keep_every_digit(number: Decimal | int) -> None:
+    read = parse_json(str(number), exact=True)
+    assert isinstance(read, int | Decimal)
+    assert Decimal(read) == Decimal(number)
+
+
+@pytest.mark.parametrize("text", ["1e999", "1e99999999999999999999", "9" * 400, "0." + "1" * 1000])
+def test_exact_numbers_have_limits(text: str) -> None:
+    with pytest.raises(NotJson, match="a number"):
+        parse_json(text, exact=True)
 
 
 @given(st.text() | st.text(alphabet='[]{}",:\\u0d8 1eN-'))
