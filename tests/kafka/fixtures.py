@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
+from contextlib import contextmanager
 from typing import Protocol
 from uuid import uuid4
 
@@ -88,6 +89,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """A real broker for the whole run. Its log stays in pytest's temporary folder."""
+    with one_broker(tmp_path_factory) as broker:
+        yield broker
+
+
+@contextmanager
+def one_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The broker that was given for the tests, or else one that ends with this."""
     given = given_kafka()
     if given is not None:
         yield given

@@ -22,7 +22,7 @@ from connector.core.signals.signal import Signal
 from connector.core.signals.signals_topic import SignalsTopic
 from connector.signals import RETRY_SECONDS, Signals
 from tests.kafka.cluster import Kafka, KafkaCluster
-from tests.kafka.fixtures import CreateTopics, UniqueName, made_topics
+from tests.kafka.fixtures import CreateTopics, UniqueName, made_topics, one_broker
 from tests.signals.contract import NAME, P0, PARTITIONS, Process, SignalsContract, fact, topic
 
 SECONDS = 60.0
@@ -87,6 +87,13 @@ class BrokerStage:
         for signals in self._running:
             assert signals.join(SECONDS)
         assert not self.fatal
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker of this module's own: one that is killed with the topics of all tests takes minutes to come back."""
+    with one_broker(tmp_path_factory) as broker:
+        yield broker
 
 
 @pytest.fixture
