@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-follow format lock schemas dashboards clean
+.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-results bench-follow format lock schemas dashboards clean
 
 ARGS =
 MINUTES = 4
@@ -53,6 +53,9 @@ bench: .venv/.installed ## print speed and memory of this machine
 
 bench-webhook: .venv/.installed ## the same for webhooks alone: beside a bare handler, under a flood, and to the result
 	$(RUN) pytest -m benchmark -s tests/benchmarks/test_webhook.py tests/benchmarks/test_doorbells.py $(ARGS)
+
+bench-results: .venv/.installed ## the same for records: results and references in each of their forms, and with a schema registry
+	$(RUN) pytest -m benchmark -s tests/benchmarks/test_results.py $(ARGS)
 
 bench-follow: .venv/.installed ## compare ways to follow runs, for real by MINUTES=4 each; writes docs/performance.md
 	@$(RUN) tests.benchmarks.follow --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(ARGS)

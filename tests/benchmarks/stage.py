@@ -76,7 +76,7 @@ class Stage:
         """
         simulator = self.fleet.simulator(*simulator_options)
         unlimited = {"get": None, "write": None, "run": None, "files_per_minute": None}
-        settings = {
+        self._settings: dict[str, object] = {
             "name": self.name,
             "kafka": {"bootstrap_servers": self.servers},
             "extend": {
@@ -89,9 +89,13 @@ class Stage:
             "admin": {"host": "127.0.0.1"},
             **(more or {}),
         }
-        self._config.write_text(yaml.safe_dump(settings))
+        self.configure({})
         self._make_topics()
         return simulator
+
+    def configure(self, more: Mapping[str, object]) -> None:
+        """Write the configuration anew for the next worker, with these sections besides."""
+        self._config.write_text(yaml.safe_dump({**self._settings, **more}))
 
     def worker(self, name: str = "worker", *, stop_at: str | None = None) -> Worker:
         """A worker that has joined and owns partitions."""

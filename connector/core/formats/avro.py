@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
-from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro import parse_schema, schemaless_reader
 from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType, fingerprint, to_parsing_canonical_form
 
+from connector.core.formats.avro_writer import Unfit, Write, writer_of
 from connector.core.formats.schema_limits import SchemaRefused, check_schema
-from connector.core.formats.value_check import check_of
 from connector.core.reasons import Reason
 
 __all__ = ["AvroSchema", "DoesNotFit", "SchemaRefused", "Undecodable", "load_checked"]
@@ -60,7 +60,7 @@ class AvroSchema:
         fingerprint: CRC-64-AVRO of its parsing canonical form, eight bytes, little endian.
     """
 
-    __slots__ = ("_check", "fingerprint", "name", "schema")
+    __slots__ = ("_write", "fingerprint", "name", "schema")
 
     def __init__(self, schema: object) -> None:
         """Check and parse a schema.
@@ -75,7 +75,7 @@ class AvroSchema:
         # fastavro prints the CRC's bytes in little-endian order already (checked against the specification's
         # value for "int").
         self.fingerprint = bytes.fromhex(fingerprint(to_parsing_canonical_form(self.schema), "CRC-64-AVRO"))
-        self._check = check_of(self.schema)
+        self._write: Write | None = None  # most schemas of a registry are only read
         self.name = str(self.schema.get("name", "value")) if isinstance(self.schema, Mapping) else "value"
 
     def encode(self, datum: object, prefix: bytes = b"") -> bytes:
@@ -88,18 +88,16 @@ class AvroSchema:
         Raises:
             DoesNotFit: a value is missing, of the wrong type or range, or a text that is no valid Unicode.
         """
-        misfit = self._check(datum)
-        if misfit is not None:
-            raise DoesNotFit(f"{misfit.inside(self.name.rpartition('.')[2]).path}: {misfit.complaint}.")
-        out = BytesIO()
-        out.write(prefix)
+        write = self._write = self._write or writer_of(self.schema)
+        out = bytearray(prefix)
         try:
-            schemaless_writer(out, self.schema, datum, strict_allow_default=True)
+            write(datum, out)
         except UnicodeEncodeError:
             raise DoesNotFit("A text holds a lone surrogate, which UTF-8 cannot hold.") from None
-        except (ArithmeticError, LookupError, TypeError, ValueError, struct.error) as error:
-            raise DoesNotFit(f"The value does not fit its schema ({type(error).__name__}).") from None
-        return out.getvalue()
+        except Unfit as error:
+            misfit = error.misfit.inside(self.name.rpartition(".")[2])
+            raise DoesNotFit(f"{misfit.path}: {misfit.complaint}.") from None
+        return bytes(out)
 
     def decode(self, data: bytes, start: int = 0, reader: AvroSchema | None = None) -> object:
         """The value whose body begins at ``start`` and takes the rest of the bytes.

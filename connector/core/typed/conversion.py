@@ -14,9 +14,9 @@ from decimal import Decimal
 
 import msgspec
 
+from connector.core.formats.avro_writer import Misfit
 from connector.core.formats.schema_limits import SchemaRefused
 from connector.core.formats.strict_json import shown_name
-from connector.core.formats.value_check import Misfit
 from connector.core.typed.avro_record import HOLDS, JSON_NAME
 
 _EPOCH = date(1970, 1, 1)
