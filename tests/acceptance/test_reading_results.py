@@ -1,6 +1,6 @@
 """docs/reading-results.md, block by block as it stands: each example reads what a worker wrote.
 
-What it reads is made difficult: an aborted transaction stands before the results, and one of them was written with a
+What they read is made difficult: an aborted transaction stands before the results, and one of them was written with a
 version of the schema that is newer than the one that the examples are made for. Only addresses and names are adapted.
 """
 
@@ -14,20 +14,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
-from connector.core.formats.framing import Codec
+from connector.core.formats.framing import MARKER, Codec, confluent_header
 from connector.schema_files import load_schema, version_paths
 from tests.chaos.readers import Raw
 from tests.child_process import ChildProcess
 from tests.guarantees.scene import SECONDS, Scene, open_scene, reference
+from tests.kafka.apicurio import Apicurio
 from tests.kafka.cluster import Kafka
+from tests.kafka.fixtures import made_topics
 from tests.kafka.jars import BrokerUnavailable
 from tests.kafka.java import compile_java, java, reader_jars
 
@@ -53,6 +57,8 @@ class Place:
         prefix: of the topics, in the place of ``documents``.
         expected: the line that an example prints for each result.
         processed: the records of the topic of processed runs.
+        everything: topic and value of every record that is expected.
+        registry: where the registry is, if there is one.
     """
 
     folder: Path
@@ -60,10 +66,13 @@ class Place:
     prefix: str
     expected: frozenset[str]
     processed: Sequence[Raw]
+    everything: Sequence[tuple[str, bytes]]
+    registry: str = ""
 
     def adapt(self, text: str, group: str) -> str:
         """A block with the addresses of this place."""
         mine = text.replace("localhost:9092", self.servers).replace("documents.", f"{self.prefix}.")
+        mine = mine.replace("http://localhost:8081", self.registry)
         return mine.replace("my-reader", f"{self.prefix}-{group}")
 
     def lines_of(self, name: str, command: Sequence[str]) -> set[str]:
@@ -99,14 +108,35 @@ async def _written(kafka: Kafka, folder: Path) -> Place:
             await scene.write_record(reference(document), key=KEY, headers=HEADERS, partition=number % 2)
         async with scene.worker():
             await scene.until_results(len(NAMES))
-        results = [result for _, result in await scene.results()]
+        found = await scene.results()
+        results = [result for _, result in found]
         assert {each["status"] for each in results} == {"PROCESSED", "FAILED"}
         processed = await scene.read(topic)
         later = CODEC.decode(processed[0].value or b"") | {"result_id": "of-a-later-version", "pages": 3}
-        await asyncio.to_thread(_write, scene, topic, _later_version(folder).encode(later))
+        everything = [*((raw.partition.topic, raw.value or b"") for raw, _ in found)]
+        everything.append((topic, _later_version(folder).encode(later)))
+        await asyncio.to_thread(_write, scene.kafka, *everything[-1])
     lines = {f"{each['result_id']} {each['status']} {each['output'] or 'null'}" for each in (*results, later)}
     assert len(lines) == len(NAMES) + 1
-    return Place(folder, kafka.bootstrap_servers, name, frozenset(lines), processed)
+    return Place(folder, kafka.bootstrap_servers, name, frozenset(lines), processed, everything)
+
+
+@pytest.fixture(scope="module")
+def framed(place: Place, kafka: Kafka, apicurio: Apicurio) -> Place:
+    """The same results, framed for a registry which has their schemas."""
+    prefix = f"{place.prefix}-framed"
+    ids: dict[bytes, int] = {}
+    for path in version_paths(place.folder / "schemas", "run_result"):
+        subject = f"{apicurio.url}/subjects/{prefix}.processed-value/versions"
+        text = path.read_text()
+        answer = httpx.post(subject, json={"schema": text}, timeout=30, trust_env=False).raise_for_status()
+        ids[MARKER + Codec(json.loads(text)).fingerprint] = answer.json()["id"]
+    assert len(set(ids.values())) == len(ids) > 1
+    topics = tuple(f"{prefix}.{status}" for status in ("processed", "failed"))
+    made_topics(AdminClient({"bootstrap.servers": kafka.bootstrap_servers}), topics, 1, {})
+    for topic, value in place.everything:
+        _write(kafka, topic.replace(place.prefix, prefix), confluent_header(ids[value[:10]]) + value[10:])
+    return replace(place, prefix=prefix, registry=apicurio.url)
 
 
 def _take_back(scene: Scene, topic: str) -> None:
@@ -121,8 +151,8 @@ def _take_back(scene: Scene, topic: str) -> None:
     producer.abort_transaction(SECONDS)
 
 
-def _write(scene: Scene, topic: str, value: bytes) -> None:
-    producer = Producer({"bootstrap.servers": scene.kafka.bootstrap_servers})
+def _write(kafka: Kafka, topic: str, value: bytes) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
     producer.produce(topic, value, KEY)
     assert producer.flush(SECONDS) == 0
 
@@ -136,23 +166,38 @@ def _later_version(folder: Path) -> Codec:
     return Codec(schema)
 
 
-def test_the_python_example_reads_every_result(place: Place) -> None:
-    program = place.folder / "read_results.py"
-    program.write_text(place.adapt("\n".join(blocks("python")[:2]), "python"))
-    lines = place.lines_of("python", [sys.executable, str(program)])
-    assert {re.sub(" None$", " null", line) for line in lines} == place.expected
+def python(place: Place, name: str, source: str) -> set[str]:
+    program = place.folder / f"{name}.py"
+    program.write_text(place.adapt(source, name))
+    lines = place.lines_of(name, [sys.executable, str(program)])
+    return {re.sub(" None$", " null", line) for line in lines}
 
 
-def test_the_java_example_reads_every_result(place: Place) -> None:
+def in_java(place: Place, name: str, source: str) -> set[str]:
     try:
         jars = reader_jars()
     except BrokerUnavailable as error:
         pytest.skip(str(error))
-    (source,) = blocks("java")
-    program = place.folder / "ReadResults.java"
-    program.write_text(place.adapt(source, "java"))
+    program = place.folder / f"{name}.java"
+    program.write_text(place.adapt(source, name))
     compile_java(program, jars)
-    assert place.lines_of("java", java("ReadResults", place.folder, jars)) == place.expected
+    return place.lines_of(name, java(name, place.folder, jars))
+
+
+def test_the_python_example_reads_every_result(place: Place) -> None:
+    assert python(place, "plain", "\n".join(blocks("python")[:2])) == place.expected
+
+
+def test_the_java_example_reads_every_result(place: Place) -> None:
+    assert in_java(place, "ReadResults", blocks("java")[0]) == place.expected
+
+
+def test_the_python_example_for_a_registry_reads_every_result(framed: Place) -> None:
+    assert python(framed, "framed", blocks("python")[2]) == framed.expected
+
+
+def test_the_java_example_for_a_registry_reads_every_result(framed: Place) -> None:
+    assert in_java(framed, "ReadFramedResults", blocks("java")[1]) == framed.expected
 
 
 def test_the_kcat_example_lists_results_and_takes_one_out(place: Place) -> None:
