@@ -100,6 +100,7 @@ class Resolver:
                 f"The record and its request take more than the {self._journal_bytes} bytes that the journal topic "
                 "takes; raise its max.message.bytes, or send a smaller reference.",
                 stage="journal",
+                route=entry.request.route,
             )
         return entry
 

@@ -40,7 +40,7 @@ from connector.core.timeline import (
 
 _COMMAND = "explain"
 _API_SECONDS = 15.0
-_IN_THE_HEAD = ("route", "run_type", "document_id")
+_IN_THE_HEAD = ("route", "run_type", "document_id", "replay_of")
 
 
 def explain(

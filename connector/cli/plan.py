@@ -103,7 +103,8 @@ class _Pages:
 
     def dead(self, place: str, error: RecordRejected) -> None:
         """A record becomes a dead letter."""
-        typer.echo(f"{place}: dead letter, {error.reason}\n  {_readable(str(error))}\n")
+        taken = "" if error.route is None else f"route {error.route}, "
+        typer.echo(f"{place}: {taken}dead letter, {error.reason}\n  {_readable(str(error))}\n")
 
     def skipped(self, place: str) -> None:
         """A record has no value."""
@@ -141,7 +142,7 @@ class _Lines:
 
     def dead(self, place: str, error: RecordRejected) -> None:
         """A record becomes a dead letter."""
-        row = {"reason": str(error.reason), "path": error.path, "message": str(error)}
+        row = {"route": error.route, "reason": str(error.reason), "path": error.path, "message": str(error)}
         print_lines([{"record": place, "outcome": "dead_letter", **row}])
 
     def skipped(self, place: str) -> None:

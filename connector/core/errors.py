@@ -82,6 +82,7 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
         stage: ``decode``, ``route``, ``request``, ``journal`` or ``start``.
         api_code: the API's error code when the API refused it.
         request_id: the API's request id when the API refused it.
+        route: name of the route that took the record; None when none did, or it is not known yet.
     """
 
     def __init__(
@@ -93,12 +94,14 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
         stage: str = "decode",
         api_code: str | None = None,
         request_id: str | None = None,
+        route: str | None = None,
     ) -> None:
         self.reason = reason
         self.path = path
         self.stage = stage
         self.api_code = api_code
         self.request_id = request_id
+        self.route = route
         self.complaint = message
         super().__init__(f"{path}: {message}" if path else message)
 
@@ -111,6 +114,7 @@ class RecordRejected(ConnectorError):  # noqa: N818 - it names what happens to t
             stage=self.stage,
             api_code=self.api_code,
             request_id=self.request_id,
+            route=self.route,
         )
 
 

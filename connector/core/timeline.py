@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connector.core.accept.dead_letter import CONNECT
+from connector.core.accept.replay import replayed_as
 from connector.core.entry import Entry, State
 from connector.core.journal_record import WRITER_HEADER
 from connector.core.record import Headers, Partition, Record
 from connector.core.run import Run
-from connector.core.sought import Place, place_of, tag_of_result
+from connector.core.sought import Place, place_in, place_of, tag_of_result
 from connector.core.tag import Tag
 
 Details = tuple[tuple[str, object], ...]
@@ -93,7 +94,7 @@ def result_event(record: Record, fields: Mapping[str, object]) -> Event | None:
         return None
     names = ("run_type", "route", "document_id", "revision", "run_id", "observed_via", "output_state", "value_error")
     ends = ("failure_reason", "failure_message", "reviewed", "credits", "dashboard_url")
-    details = _given(**{name: fields.get(name) for name in (*names, *ends)})
+    details = _given(**{name: fields.get(name) for name in (*names, *ends)}, replay_of=_replay_of(record.headers))
     return _event(place_of(tag), Source.RESULT, str(fields.get("status")), record, details, str(tag))
 
 
@@ -109,6 +110,7 @@ def letter_event(record: Record) -> Event | None:
         message=headers.get(f"{CONNECT}exception.message"),
         api_code=headers.get("extend.api.code"),
         request_id=headers.get("extend.api.request_id"),
+        replay_of=_replay_of(record.headers),
     )
     return _event(place, Source.DEAD_LETTER, headers.get("extend.reason", "?"), record, details, None)
 
@@ -184,8 +186,15 @@ def _of_entry(entry: Entry, writer: str | None) -> Details:
         nonce=entry.nonce if parked or entry.state is State.INTENT else None,
         revision=entry.revision or None,
         adopted=entry.adopted or None,
+        replay_of=_replay_of(entry.headers),
         writer=writer,
     )
+
+
+def _replay_of(headers: Headers) -> str | None:
+    """The dead letter that `replay` sent again as this document; anything but a place is somebody else's header."""
+    place = place_in(replayed_as(headers) or "")
+    return None if place is None else str(place)
 
 
 def _event(place: Place, source: Source, what: str, record: Record, details: Details, tag: str | None) -> Event:  # noqa: PLR0917 - the event's own parts

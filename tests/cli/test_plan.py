@@ -86,8 +86,11 @@ def test_a_dead_letter_is_told_with_its_sentence_and_exit_code_1(tmp_path: Path)
     code, out, err = plan(tmp_path, "-", stdin=lines_of(BILL, TORN) + b"\n{torn\n")
     assert code == 1
     assert "line 1: route bills, workflow run, POST /workflow_runs" in out
-    assert "line 2: dead letter, PATH_NOT_FOUND\n  url from payload.at: payload has no at; did you mean att?\n" in out
-    assert "line 4: dead letter, UNDECODABLE" in out
+    sentence = "url from payload.at: payload has no at; did you mean att?"
+    assert f"line 2: route bills, dead letter, PATH_NOT_FOUND\n  {sentence}\n" in out
+    assert "line 4: route others, dead letter, UNDECODABLE" in out
+    _, as_lines, _ = plan(tmp_path, "-", "--json", stdin=lines_of(BILL, TORN) + b"\n{torn\n")
+    assert [row["route"] for row in rows(as_lines) if row.get("outcome") == "dead_letter"] == ["bills", "others"]
     assert "All starts together: 1 run, 2s at 0.5 starts per second (files per minute)." in out
     assert "made-up position" in err
     assert "canary" not in out + err

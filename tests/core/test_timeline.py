@@ -116,6 +116,29 @@ def test_a_dead_letter_tells_reason_and_place() -> None:
     assert letter_event(record(RESULTS, 1, 1)) is None
 
 
+def test_what_was_sent_again_names_its_dead_letter_everywhere() -> None:
+    headers = (("extend.replay.of", b"invoices.dead-letter/0/17"),)
+    entry = replace(entry_of(), headers=headers)
+    result = replace(record(RESULTS, 2, 200), headers=headers)
+    letter = dead_letter(
+        *(b"k", b"{}", headers, Partition("documents", 3), 18, RecordRejected("NO_FILE", "no file is named")),
+        topic="invoices.dead-letter",
+        connector="invoices",
+        max_bytes=10_000,
+    )
+    events = [
+        journal_event(entry.tag, record(JOURNAL, 5, 100), entry),
+        result_event(result, {"result_id": f"{entry.tag}@1", "status": "PROCESSED"}),
+        letter_event(Record(Partition(letter.topic, 0), 1, letter.key, letter.value, letter.headers, 300)),
+    ]
+    assert [event and event.line().get("replay_of") for event in events] == ["invoices.dead-letter/0/17"] * 3
+
+
+def test_a_header_of_that_name_that_names_no_place_is_not_shown() -> None:
+    entry = replace(entry_of(), headers=(("extend.replay.of", CANARY.encode()),))
+    assert "replay_of" not in journal_event(entry.tag, record(JOURNAL, 5, 100), entry).line()
+
+
 def test_the_api_tells_what_a_run_is_now_and_whose_it_is() -> None:
     tag = entry_of().tag
     run = Run("exr_1", "extract", "PROCESSED", output=CANARY.encode(), file_name=CANARY, tag=str(tag), finished_ms=5)

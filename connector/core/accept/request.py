@@ -63,12 +63,13 @@ def resolve(record: Record, routes: Sequence[Route], tag: Tag | None, decoder: R
         raise ValueError("a tombstone asks for nothing")
     given = Given(record, decoder)
     route = route_of(given, routes)
-    if route.mapping is None:
-        return request_of(reference_of(given.value()), route, tag)
     try:
-        return request_of(route.mapping.reference(given), route, tag)
+        reference = reference_of(given.value()) if route.mapping is None else route.mapping.reference(given)
+        return request_of(reference, route, tag)
     except RecordRejected as error:
-        raise route.mapping.located(error) from None
+        rejected = error if route.mapping is None else route.mapping.located(error)
+        rejected.route = route.name
+        raise rejected from None
 
 
 def request_of(reference: Reference, route: Route, tag: Tag | None) -> Request:

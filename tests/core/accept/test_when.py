@@ -143,7 +143,7 @@ def test_the_first_route_whose_conditions_hold_takes_the_record() -> None:
 def test_a_record_that_no_route_takes_is_told_with_the_routes_that_were_asked() -> None:
     with pytest.raises(RecordRejected) as caught:
         chosen(record({"type": "receipt"}))
-    assert (caught.value.reason, caught.value.stage) == (Reason.NO_ROUTE, "route")
+    assert (caught.value.reason, caught.value.stage, caught.value.route) == (Reason.NO_ROUTE, "route", None)
     assert str(caught.value) == (
         "no route of the configuration takes this record; the conditions of invoices, flagged, drafts do not hold"
     )
