@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from connector.accept import Acceptor, Resolver
-from connector.adapters.download import Downloader
 from connector.adapters.http import HttpApi
 from connector.adapters.kafka.admin import Cluster
 from connector.adapters.kafka.journal_reader import JournalReader
@@ -53,7 +52,7 @@ from connector.journal.kafka_thread import KafkaThread
 from connector.journal.restore import JournalPlace, Restorer
 from connector.journal.takeover import release_dead
 from connector.learn import Learner
-from connector.outputs import OutputClient
+from connector.outputs import OutputClient, open_downloader
 from connector.paced import PacedClient
 from connector.pipeline import Pipeline
 from connector.schema_files import load_schemas
@@ -357,14 +356,6 @@ def _with_outputs(around: Surroundings, client: ExtendClient) -> FollowClient:
     if not config.output.parse_by_url:
         return client
     return OutputClient(client, open_downloader(config, _counted(around)).fetch)
-
-
-def open_downloader(config: Config, on_request: Callable[[str, str, float], None] | None = None) -> Downloader:
-    """What fetches outputs by their links, as the configuration allows it."""
-    output = config.output
-    return Downloader(
-        config.extend.base_url, hosts=output.parse_hosts, max_bytes=output.parse_max_bytes, on_request=on_request
-    )
 
 
 def _open_client(around: Surroundings) -> ExtendClient:

@@ -14,7 +14,7 @@ from connector.core.follow.ending import Ending, OwnEnd, outcome_name
 from connector.core.follow.open_run import Via
 from connector.core.reasons import Reason
 from connector.core.record import OutRecord, Record
-from connector.core.result import Failure, ObservedVia, ResultCodec, failed_run, result_record
+from connector.core.result import RESULT_TOO_LARGE, Failure, ObservedVia, ResultCodec, failed_run, result_record
 from connector.core.run import Run
 from connector.core.run_types import FAILED, NEEDS_REVIEW, dead_letter_topic, topic_of
 from connector.documents import Holding
@@ -184,6 +184,8 @@ class Emitter:
                 metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
             if ending.credits and entry.state is not State.REVIEW:
                 metrics.credits.labels(route=route).inc(ending.credits)
+            if result.topic != topic_of(self._prefix, status):
+                metrics.own_ends.labels(reason=RESULT_TOO_LARGE).inc()
         else:
             metrics.own_ends.labels(reason=ending.reason).inc()
         about(entry).info("result_emitted", status=status, topic=result.topic, revision=entry.revision + 1)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
+from connector.adapters.download import Downloader
+from connector.config import Config
 from connector.core.errors import ApiUnreadable
 from connector.core.run import Page, Run, UnreadableRun, with_output
 
@@ -22,6 +24,19 @@ class Client(Protocol):
 
     async def page(self, run_type: str, *, token: str | None = None, status: str | None = None) -> Page:
         """One page of a list, what changed last first."""
+
+
+def open_downloader(config: Config, on_request: Callable[[str, str, float], None] | None = None) -> Downloader:
+    """What fetches outputs by their links, as the configuration allows it.
+
+    Args:
+        config: the configuration.
+        on_request: told about each download.
+    """
+    output = config.output
+    return Downloader(
+        config.extend.base_url, hosts=output.parse_hosts, max_bytes=output.parse_max_bytes, on_request=on_request
+    )
 
 
 class OutputClient:

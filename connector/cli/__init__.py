@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, Entry] = {
     "inflight": Entry("inflight", "inflight", "Show the open documents, from the journal."),
     "explain": Entry("explain", "explain", "Show what happened to one document."),
     "parked": Entry("parked", "parked", "Show the parked documents; adopt, start or drop one."),
-    "replay": Entry("replay", "replay", "Show dead letters; send mended ones again."),
+    "replay": Entry("replay", "replay", "Show dead letters; send mended ones, or a result, again."),
     "try": Entry("try_", "try_", "One document through the API, without Kafka."),
     "simulator": Entry("simulator", "simulator", "Run the simulated Extend API on its own."),
 }

@@ -1,4 +1,4 @@
-"""`extend-connector replay`: dead letters, and another chance for those that were mended."""
+"""`extend-connector replay`: dead letters, and another chance for those that were mended; results, told once more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rich.table import Table
 
 from connector.cli.inflight import WIDTH, cell, print_lines
 from connector.cli.letter_box import Fate, LetterBox
-from connector.cli.loading import ConfigOption, load_for_kafka
+from connector.cli.loading import ConfigOption, load_config, load_for_kafka
+from connector.cli.replay_result import replay_result, tag_in
 from connector.cli.result_lines import moment, printable, readable
 from connector.config.nearest import one_of
 from connector.core.accept.replay import DeadLetter
@@ -37,36 +38,55 @@ def replay(
         ),
     ] = None,
     *,
+    result: Annotated[
+        str | None,
+        typer.Option(metavar="TAG", help="Instead of an ACTION: read this document's run again, and write its result."),
+    ] = None,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason code.")] = None,
     value: Annotated[
         Path | None,
         typer.Option(help="With send and one PLACE: a file with the mended value, sent instead of the original's."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="With send: also what was sent again before.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="With send: also what was sent before. With --result: also what says nothing new."
+        ),
+    ] = False,
     accept_cost: Annotated[
         bool,
         typer.Option("--accept-cost", help="With send: also those whose run may exist: dropped, or started again."),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With send: do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With send and --result: do not ask.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="With list: one JSON object per dead letter and line.")
     ] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show dead letters, and send mended ones to their input topic again. Each may then buy a run, once.
+    """Show dead letters, and send mended ones to their input topic again; or write a result once more.
 
     list (or nothing): how many there are, by reason; with --reason one by one.
 
     show PLACE: one of them, with what it would become now.
 
-    send PLACE... or send --reason CODE: those that would become a run now. All are written, or none.
+    send PLACE... or send --reason CODE: those that would become a run now, which buys it. All are written, or none.
 
     What was sent again is marked by a header and not sent a second time, as long as its input topic keeps the record.
+
+    --result TAG: what the API shows of the document's run now, as its next revision. It buys nothing.
 
     Example: extend-connector replay send documents/3/4711 --value mended.json
 
     Example: extend-connector replay send --reason NO_ROUTE --yes
+
+    Example: extend-connector replay --result "invoices/documents/3/4711#k5q2..."
     """
+    if result is not None:
+        if action != _LIST or any((places, reason, value, accept_cost, as_json)):
+            raise typer.BadParameter("--result goes with --again and --yes alone.")
+        tag = tag_in(result)
+        replay_result(tag, load_config(config), again=again, yes=yes)
+        return
     chosen = _action(action)
     wanted = _places(chosen, places or [], reason=reason, value=value)
     if chosen != _SEND and (again or accept_cost or yes or value is not None):

@@ -17,22 +17,23 @@ from connector.core.sought import Place
 _WAIT_SECONDS = 0.2
 
 
-def committed_records(config: Config, command: str, topics: Iterable[str]) -> Iterator[Record]:
+def committed_records(config: Config, command: str, topics: Iterable[str], *, wait: bool = False) -> Iterator[Record]:
     """The committed records of topics as they are now, partition by partition; topics that do not exist have none.
 
     Args:
         config: the configuration.
         command: names the client in the brokers' logs.
         topics: the topics.
+        wait: for transactions that are open now: what others have committed behind them must not be missed.
 
     Raises:
-        TopicError: Kafka cannot be asked, or says nothing for 10 s.
+        TopicError: Kafka cannot be asked, or says nothing for 10 s, or a transaction is waited for in vain for so long.
     """
     client_id = f"{config.name}-{command}"
     with open_cluster(config, client_id) as cluster:
         facts = cluster.topics(topics)
         partitions = [Partition(name, number) for name, found in facts.items() for number in range(found.partitions)]
-        ends = cluster.log_ends(partitions, committed=True)
+        ends = cluster.log_ends(partitions, committed=not wait)
         starts = cluster.log_starts(partitions)
     yield from records_between(config, client_id, starts, ends)
 

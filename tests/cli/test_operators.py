@@ -1,4 +1,4 @@
-"""`inflight`, `explain` and `parked` called wrongly, as processes; there is no broker."""
+"""`inflight`, `explain`, `parked` and `replay --result` called wrongly, as processes; there is no broker."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (("explain",), "Give either WHAT"),
         (("explain", "exr_1", "--key", "k"), "Give either WHAT"),
         (("explain", "a/b"), "topic/partition/offset"),
+        (("replay", "--result", "exr_1"), "takes a tag: name/topic/partition/offset#hash"),
+        (("replay", "--result", TAG, "--reason", "NO_ROUTE"), "--result goes with --again and --yes alone"),
+        (("replay", "send", "in/0/1", "--result", TAG), "--result goes with --again and --yes alone"),
         (("parked", "adop"), "did you mean adopt?"),
         (("parked", "list", TAG), "list takes no TAG"),
         (("parked", "adopt", TAG), "adopt needs one"),
@@ -52,6 +55,14 @@ def test_wrong_use_is_a_sentence_and_exit_code_2(tmp_path: Path, arguments: tupl
     ended = run(tmp_path, *arguments)
     assert ended.returncode == 2
     assert words in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_a_result_of_another_connector_is_not_written_again(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk_test")
+    (tmp_path / "connector.yaml").write_text("name: other\nextend: {api_key_file: key}\n")
+    ended = run(tmp_path, "replay", "--result", TAG, "--yes")
+    assert ended.returncode == 2
+    assert "The tag is one of the connector c" in " ".join(ended.stderr.replace("│", " ").split())
 
 
 def test_what_is_wrong_beside_the_api_is_told(tmp_path: Path) -> None:

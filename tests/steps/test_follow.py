@@ -351,6 +351,7 @@ async def test_a_result_that_its_topic_refuses_is_a_failure_where_that_is_asked_
         assert w.results("PROCESSED") == []
         assert w.open() == []
         assert w.sample("results_produced_total", topic="documents.failed") == 1
+        assert w.sample("own_ends_total", reason="CONNECTOR_RESULT_TOO_LARGE") == 1
 
 
 @virtually

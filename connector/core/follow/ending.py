@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connector.core.result import RESULT_TOO_LARGE
 from connector.core.run import Run
 
 
@@ -38,7 +39,7 @@ TIMED_OUT = OwnEnd(
     "TIMED_OUT",
 )
 
-OWN_REASONS = (RUN_NOT_FOUND.reason, RESULT_UNREADABLE.reason, TIMED_OUT.reason)
+OWN_REASONS = (RUN_NOT_FOUND.reason, RESULT_UNREADABLE.reason, TIMED_OUT.reason, RESULT_TOO_LARGE)
 """Every reason of ours."""
 
 
