@@ -27,6 +27,6 @@ output: {{prefix: {scene.name}}}
         self.folder = folder
         self._project = Project(folder, scene.kafka.bootstrap_servers, scene.name, scene.topic, scene.name)
 
-    async def runs(self, *arguments: str) -> Done:
-        """A command, while the worker of the test goes on in the loop."""
-        return await asyncio.to_thread(self._project.run, *arguments, env={"EXTEND_API_KEY": "sk_test"})
+    async def runs(self, *arguments: str, **more: str) -> Done:
+        """A command, with more of the environment, while the worker of the test goes on in the loop."""
+        return await asyncio.to_thread(self._project.run, *arguments, env={"EXTEND_API_KEY": "sk_test", **more})

@@ -12,6 +12,7 @@ from connector.config.routes import Route
 from connector.core.record import Headers
 from connector.core.tag import Tag
 from tests.chaos.readers import Raw
+from tests.fakes.registry import FakeRegistry
 from tests.guarantees.operator import Operator
 from tests.guarantees.scene import OPEN, Scene, open_scene, reference
 from tests.kafka.cluster import Kafka
@@ -112,6 +113,26 @@ async def test_a_document_that_is_open_or_unknown_is_refused(
         assert (refused.code, "the document is open (review)" in refused.err) == (1, True), refused.err
         assert (unknown.code, "the topics hold no result of it" in unknown.err) == (1, True), unknown.err
         assert len((await told(scene))[1]) == 1
+
+
+async def test_it_is_framed_for_the_registry_as_a_worker_would(scene: Scene, tmp_path: Path) -> None:
+    operator, command = Operator(tmp_path, scene), ("replay", "--yes", "--again", "--result")
+    await scene.write("doc")
+    async with scene.worker():
+        await scene.until_results(1)
+    tag, _ = await told(scene)
+    with FakeRegistry() as registry:
+        url = registry.url
+        ends = [await operator.runs(*command, tag, CONNECTOR__SCHEMA_REGISTRY__URL=url) for _ in range(2)]
+        assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+        text = (await scene.read(f"{scene.name}.processed"))[-1].value or b""
+        subject = f"{scene.name}.processed-value"
+        assert int.from_bytes(text[1:5], "big") in registry.shelf.by_subject[subject]
+    down = await operator.runs(*command, tag, CONNECTOR__SCHEMA_REGISTRY__URL=url)
+    assert (down.code, "registry" in down.err) == (1, True), down.err
+    values = [raw.value or b"" for raw in await scene.read(f"{scene.name}.processed")]
+    assert sorted(value[:1] for value in values) == [b"\x00", b"\x00", b"\xc3"], "two framed, by two commands"
+    assert [value.count(f"{tag}@3".encode()) for value in values].count(1) == 1, "the second read what the first wrote"
 
 
 def _hash(tag: str) -> str:
