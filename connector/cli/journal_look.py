@@ -38,7 +38,11 @@ class OpenDocuments:
 
 
 class JournalLook:
-    """The journal of one connector. Where an open transaction holds its end back, what is stable is shown."""
+    """The journal of one connector. Where an open transaction holds its end back, what is stable is shown.
+
+    Attributes:
+        held_back: that was so: what was read is not all that is committed.
+    """
 
     def __init__(self, config: Config, command: str) -> None:
         """Ask where the journal ends.
@@ -55,7 +59,7 @@ class JournalLook:
         self.codec = JournalCodec(Codec(*load_schemas("journal_entry")), config.name)
         self._name = config.name
         self._properties = reader_properties(config.kafka, client_id, client_id)
-        self._said = False
+        self.held_back = False
         with open_cluster(config, client_id) as cluster:
             facts = cluster.topics([self.topic]).get(self.topic)
             if facts is None:
@@ -139,11 +143,11 @@ class JournalLook:
         return folded
 
     def _say_held_back(self) -> None:
-        if not self._said:
+        if not self.held_back:
             typer.echo(
                 f"A transaction that has not ended holds back the end of {self.topic}: what follows is how it was "
                 "before. A worker that was killed leaves one, for kafka.transaction_timeout at the most; then ask "
                 "again.",
                 err=True,
             )
-        self._said = True
+        self.held_back = True

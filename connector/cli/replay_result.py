@@ -94,7 +94,10 @@ def _limits(settings: Config) -> Mapping[str, int]:
 def _next_result(settings: Config, tag: Tag, limits: Mapping[str, int], *, again: bool) -> tuple[OutRecord, int]:
     """The record to write, and its revision."""
     # First the journal: what is closed stays closed, and what closed it is in the topics that are read behind it.
-    entry = JournalLook(settings, _COMMAND).open_document(tag)
+    journal = JournalLook(settings, _COMMAND)
+    entry = journal.open_document(tag)
+    if journal.held_back:
+        raise NotAgain("what the journal holds of it cannot be seen; look again when that transaction has ended")
     if entry is not None:
         raise NotAgain(f"the document is open ({entry.state}), and a worker writes its next result")
     reader = result_reader(settings)

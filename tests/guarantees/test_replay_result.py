@@ -109,6 +109,14 @@ async def test_a_document_that_is_open_or_unknown_is_refused(
             tag, results = await told(scene)
             assert results[0][1]["status"] == "NEEDS_REVIEW"
             refused = await operator.runs("replay", "--result", tag, "--yes")
+        held = Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{scene.name}-other"})
+        await asyncio.to_thread(held.init_transactions, 30)
+        held.begin_transaction()
+        held.produce(scene.journal, b"1", b"key", 0)
+        await asyncio.to_thread(held.flush, 30)
+        hidden = await operator.runs("replay", "--result", tag, "--yes")
+        assert (hidden.code, "cannot be seen" in hidden.err) == (1, True), hidden.err
+        await asyncio.to_thread(held.abort_transaction, 30)
         unknown = await operator.runs("replay", "--result", f"{scene.name}/{scene.topic}/0/99#{'a' * 22}", "--yes")
         assert (refused.code, "the document is open (review)" in refused.err) == (1, True), refused.err
         assert (unknown.code, "the topics hold no result of it" in unknown.err) == (1, True), unknown.err
