@@ -6,15 +6,13 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-import typer
-import typer.main
+from typer.core import TyperGroup
 
 from connector.adapters.metrics import Metrics
-from connector.cli import COMMANDS
+from connector.cli import COMMANDS, load
 from connector.config.extend import PLANS, Extend
 
 ROOT = Path(__file__).parents[1]
@@ -124,10 +122,14 @@ def command_lines(text: str) -> Iterator[list[str]]:
 def parse(words: list[str]) -> None:
     """Raises what the command's own parser raises."""
     name, *arguments = words
-    entry = COMMANDS[name]
-    app = typer.Typer(add_completion=False)
-    app.command(name)(getattr(import_module(f"connector.cli.{entry.module}"), entry.function))
-    typer.main.get_command(app).make_context(name, arguments)
+    command = load(name, COMMANDS[name])
+    if not isinstance(command, TyperGroup):
+        command.make_context(name, arguments)
+    elif arguments:
+        context = command.make_context(name, arguments)
+        below, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert inner is not None
+        inner.make_context(below, rest, parent=context)
 
 
 COMMAND_LINES = [

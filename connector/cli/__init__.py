@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Entry] = {
     "explain": Entry("explain", "explain", "Show what happened to one document."),
     "parked": Entry("parked", "parked", "Show the parked documents; adopt, start or drop one."),
     "replay": Entry("replay", "replay", "Show dead letters; send mended ones, or a result, again."),
+    "schemas": Entry("schemas", "schemas", "The schemas of results, and what the schema registry has of them."),
     "try": Entry("try_", "try_", "One document through the API, without Kafka."),
     "simulator": Entry("simulator", "simulator", "Run the simulated Extend API on its own."),
 }
@@ -64,11 +65,14 @@ class _LazyGroup(TyperGroup):
         """The real command in place of its stand-in."""
         name, command, rest = super().resolve_command(ctx, args)
         entry = COMMANDS.get(name or "")
-        return name, _load(str(name), entry) if entry else command, rest
+        return name, load(str(name), entry) if entry else command, rest
 
 
-def _load(name: str, entry: Entry) -> object:
+def load(name: str, entry: Entry) -> Any:  # noqa: ANN401 - as above
+    """The command itself; what has commands of its own brings a typer application instead of a function."""
     function = getattr(import_module(f"connector.cli.{entry.module}"), entry.function)
+    if isinstance(function, typer.Typer):
+        return typer.main.get_command(function)
     one = typer.Typer(add_completion=False)
     one.command(name)(function)
     return typer.main.get_command(one)

@@ -65,6 +65,15 @@ def load_for_kafka(path: Path | None) -> Config:
         return examine(path, os.environ, unneeded={"extend"}).config
 
 
+def load_for_registry(path: Path | None) -> Config:
+    """The checked configuration for what asks the schema registry: neither brokers nor a key need be there.
+
+    Raises:
+        ConfigurationError: something else has problems; all are in the message.
+    """
+    return examine(path, os.environ, unneeded={"kafka", "extend", "webhook", "admin"}).config
+
+
 def examine_all(path: Path | None) -> Parsed:
     """The checked configuration and where it comes from; librdkafka was asked about its properties too.
 
