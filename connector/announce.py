@@ -25,7 +25,7 @@ CodecOf = Callable[[str, str], ResultCodec]
 
 Rule = Literal["missing", "always", "never"]
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 """Seconds between attempts while the registry is down; each is twice as long as the one before."""
 
 

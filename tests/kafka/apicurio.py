@@ -52,12 +52,20 @@ class Apicurio:
         )
 
     def start(self, within: float = _READY_SECONDS) -> None:
-        """Start it, also after a kill, and wait until it answers.
+        """Start it, also after a kill, and wait until it answers. It lives as long as the thread that calls this.
 
         Raises:
             BrokerUnavailable: it did not come up.
         """
         self.process.start()
+        self.wait(within)
+
+    def wait(self, within: float = _READY_SECONDS) -> None:
+        """Wait until it answers, once its process was started.
+
+        Raises:
+            BrokerUnavailable: it did not come up.
+        """
         deadline = time.monotonic() + within
         while not self._answers():
             if not self.process.running or time.monotonic() > deadline:
