@@ -154,11 +154,19 @@ class Worker:
         """What encodes the results; while the schema registry is down this process lives and is not ready."""
         config, reasons = self._around.config, ["The output schemas are being looked up in the schema registry."]
         if not config.schema_registry.url:
-            return await result_codecs(config, self._over, reasons.append)
-        admin = admin_app(render=self._around.metrics.render, live=lambda: (), ready=lambda: reasons[-1:])
+            return await result_codecs(config, self._over, lambda _: None)
+
+        def waits(why: str) -> None:
+            reasons[:] = [why]
+            self._around.metrics.registry_unavailable.set(1)
+
+        admin = admin_app(render=self._around.metrics.render, live=lambda: (), ready=lambda: reasons)
         async with Server(admin, config.admin.host, config.admin.port) as server:
             self.admin_port = server.port
-            return await result_codecs(config, self._over, reasons.append)
+            try:
+                return await result_codecs(config, self._over, waits)
+            finally:
+                self._around.metrics.registry_unavailable.set(0)
 
     def stop(self) -> None:
         """End in order; called again, without waiting for open POSTs. The journal is never skipped."""

@@ -22,7 +22,7 @@ from connector.cli.topic_look import committed_records
 from connector.client import ExtendClient
 from connector.clock import Clock
 from connector.config import Config
-from connector.core.errors import ApiError, JournalError
+from connector.core.errors import ApiError, JournalError, RegistryError
 from connector.core.formats.avro import Undecodable
 from connector.core.run import Run
 from connector.core.run_types import RUN_TYPES, dead_letter_topic, status_topics
@@ -159,6 +159,10 @@ class Search:
                 fields = reader.decode(value)
             except Undecodable as error:
                 self.notes.append(f"{record.partition}, offset {record.offset}: {error}")
+                continue
+            except RegistryError as error:
+                if str(error) not in self.notes:  # one sentence, however many results need the registry
+                    self.notes.append(str(error))
                 continue
             tag = tag_of_result(fields)
             event = result_event(record, fields)

@@ -54,10 +54,10 @@ warning.
 
 ## Secrets
 
-Secrets come from files or from the environment; `extend.api_key`, `kafka.password` and `webhook.secrets` in
-the file are refused. The last line break of a secret's file is not part of the secret. Relative paths start
-at the working directory. No command, log or error shows a secret, and of `kafka.properties` only values that
-are known to be harmless.
+Secrets come from files or from the environment; `extend.api_key`, `kafka.password`, `webhook.secrets` and
+`schema_registry.password` and `token` in the file are refused. The last line break of a secret's file is not
+part of the secret. Relative paths start at the working directory. No command, log or error shows a secret,
+and of `kafka.properties` only values that are known to be harmless.
 
 ## Keys
 

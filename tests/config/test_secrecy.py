@@ -119,6 +119,11 @@ SPILLS = [
     {"CONNECTOR__ROUTES__A__CREATE__secrets__TOKEN": CANARY},
     {"CONNECTOR__ROUTES__A__FIELDS__secrets__TOKEN": CANARY},
     {"CONNECTOR__WEBHOOK__SECRETS": f"wss_{CANARY}"},
+    {"SCHEMA_REGISTRY_URL": f"http://user:{CANARY}@r"},
+    {"SCHEMA_REGISTRY_URL": "http://r", "CONNECTOR__SCHEMA_REGISTRY__PASSWORD": CANARY},
+    {"SCHEMA_REGISTRY_URL": "http://r", "CONNECTOR__SCHEMA_REGISTRY__TOKEN": CANARY},
+    {"SCHEMA_REGISTRY_URL": "http://r", "CONNECTOR__SCHEMA_REGISTRY__TOKEN": f"two {CANARY}"},
+    {"SCHEMA_REGISTRY_URL": "http://r", "CONNECTOR__SCHEMA_REGISTRY": f"{{token: {CANARY}, username: {CANARY}}}"},
     {"CONNECTOR__WEBHOOK": f"{{secrets: {CANARY}}}"},
 ]
 
@@ -155,6 +160,8 @@ def test_the_secrets_themselves_arrive() -> None:
         "KAFKA_BOOTSTRAP_SERVERS": "a:1",
         "EXTEND_API_KEY": "sk_1",
         "CONNECTOR__KAFKA__PASSWORD": "p",
+        "SCHEMA_REGISTRY_URL": "https://r",
+        "CONNECTOR__SCHEMA_REGISTRY__TOKEN": "r",
         "CONNECTOR__KAFKA__PROPERTIES__SSL_KEY_PASSWORD": "q",
         "CONNECTOR__ROUTES__a__RUN": "workflow",
         "CONNECTOR__ROUTES__a__CREATE__secrets__TOKEN": "t",
@@ -163,7 +170,7 @@ def test_the_secrets_themselves_arrive() -> None:
     assert config.kafka.password is not None
     assert config.kafka.password.reveal() == "p"
     assert config.kafka.properties["ssl.key.password"] == "q"
-    assert {secret.reveal() for secret in config.secrets()} == {"sk_1", "p", "q", "t"}
+    assert {secret.reveal() for secret in config.secrets()} == {"sk_1", "p", "q", "r", "t"}
     assert dict(config.core_routes()[0].create["secrets"]) == {"TOKEN": "t"}  # type: ignore[call-overload]  # a mapping
 
 

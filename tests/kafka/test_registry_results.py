@@ -143,6 +143,7 @@ async def test_a_registry_that_is_down_stops_no_worker_and_holds_up_the_next(
                 ready = await client.get(f"{address}/readyz")
             assert ready.status_code == 503
             assert "The ids of the output schemas are not known yet." in ready.text
+            assert worker.metric("registry_unavailable") == 1
             assert worker.metric("results_produced_total") == 0
             apicurio.process.start()  # in this thread: it dies with the one that starts it
             await asyncio.to_thread(apicurio.wait)

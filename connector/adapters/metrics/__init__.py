@@ -122,7 +122,8 @@ class Metrics:
         )
         self.registry_unavailable = define.gauge(
             "registry_unavailable",
-            "1 while the schema registry does not tell a schema that a partition waits for; known schemas go on.",
+            "1 while the schema registry does not tell a schema that a partition waits for, or a worker that starts "
+            "the ids of its output schemas; known schemas go on.",
         )
         self.runs_started = define.counters("runs_started_total", "Runs created at the API.", route=Configured())
         self.runs_finished = define.counters(
