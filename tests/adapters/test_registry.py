@@ -163,8 +163,9 @@ async def test_a_schema_of_ten_megabytes_is_refused_without_reading_it(ask: Ask)
 
     async def large(_: Seen, writer: asyncio.StreamWriter) -> bool:
         nonlocal sent
-        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 10000014\r\n\r\n{"schema": "')
-        for _part in range(1000):
+        # A hundred times larger still: two kernels' buffers could hold ten megabytes without a reader.
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 1000000014\r\n\r\n{"schema": "')
+        for _part in range(100_000):
             writer.write(b"x" * 10_000)
             await writer.drain()
             sent += 10_000
@@ -172,7 +173,7 @@ async def test_a_schema_of_ten_megabytes_is_refused_without_reading_it(ask: Ask)
 
     error = await error_of(large, ask)
     assert isinstance(error, SchemaUnusable)
-    assert sent < 10_000_000
+    assert sent < 100_000_000
 
 
 @pytest.mark.parametrize(
