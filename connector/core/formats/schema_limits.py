@@ -26,6 +26,9 @@ MAX_FREE_VALUES = 256
 
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 
+MAX_FREE_ITEM_VALUES = 8
+"""The same for one item of an array or map: an item may take a single byte, and a value has millions of bytes."""
+
 
 class SchemaRefused(ValueError):  # noqa: N818 - it names what happened to the schema
     """The schema may be valid Avro, but the connector does not read with it."""
@@ -76,6 +79,11 @@ class _Walk:
             if item.zero_width:
                 raise SchemaRefused(
                     f"The schema has an {kind} whose items take no bytes: a few bytes would make millions."
+                )
+            if item.free_values > MAX_FREE_ITEM_VALUES:
+                raise SchemaRefused(
+                    f"The schema has an {kind} whose items hold {item.free_values} values that take no bytes; "
+                    f"{MAX_FREE_ITEM_VALUES} are allowed."
                 )
             return _checked(_Shape(1 + item.levels, zero_width=False, free_values=item.free_values))
         if kind in {"record", "error", "enum", "fixed"}:
