@@ -257,6 +257,12 @@ CASES = (
         ],
     ),
     Case(
+        "ExtendSchemaRegistryUnavailable",
+        10,
+        fires=[{"registry_unavailable{}": "1x20"}],
+        silent=[{"registry_unavailable{}": "0x20"}, {"registry_unavailable{}": "1x4 0x16"}],
+    ),
+    Case(
         "ExtendRestoreStuck",
         5,
         fires=[{"restores_blocked{}": "1x9"}],

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from itertools import count
 
-from connector.core.accept.mapping import mapping_of
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.core.accept.mapping import Assignment, FieldMapping, mapping_of
+from connector.core.accept.path import Path
 from connector.core.accept.schema_fit import misfits
-from connector.core.accept.when import when_of
-from connector.core.formats.avro import AvroSchema
+from connector.core.accept.source import FieldSource
+from connector.core.accept.when import Condition, When, when_of
+from connector.core.formats.avro import AvroSchema, SchemaRefused
 from connector.core.route import Route
 from tests.core.accept.test_framed import ORDER
 
@@ -103,3 +110,63 @@ def test_records_that_have_no_fields_match_no_path(schema: object) -> None:
     route = Route("r", "t", "extract", mapping=mapping_of({"url": "at"}))
     (misfit,) = misfits(route, AvroSchema(schema))
     assert misfit.message.startswith("the value is ")
+
+
+Made = tuple[object, object]
+"""A schema and a value of it."""
+
+
+def _record(fields: dict[str, Made], number: int) -> Made:
+    schema = {
+        "type": "record",
+        "name": f"R{number}",
+        "fields": [{"name": name, "type": inner} for name, (inner, _) in fields.items()],
+    }
+    return schema, {name: value for name, (_, value) in fields.items()}
+
+
+def _named_anew(node: object, numbers: Iterator[int]) -> object:
+    """Every record of a schema under a name of its own: the same one may have been drawn twice."""
+    if isinstance(node, dict):
+        name = {"name": f"N{next(numbers)}"} if node.get("type") == "record" else {}
+        return {key: _named_anew(inner, numbers) for key, inner in node.items()} | name
+    return [_named_anew(inner, numbers) for inner in node] if isinstance(node, list) else node
+
+
+def _places(value: object, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place of a value where something stands."""
+    if value is not None and steps:
+        yield steps
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _places(inner, (*steps, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _places(inner, (*steps, number))
+
+
+_names = st.sampled_from(["a", "b", "c.d"])
+_made: st.SearchStrategy[Made] = st.recursive(
+    st.sampled_from([("null", None), ("string", "x"), ("long", 7), ("boolean", True)]),
+    lambda inner: (
+        st.builds(_record, st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, min_size=1), st.just(0))
+        | inner.map(lambda made: ({"type": "array", "items": made[0]}, [made[1]]))
+        | st.tuples(_names, inner).map(lambda pair: ({"type": "map", "values": pair[1][0]}, {pair[0]: pair[1][1]}))
+        | inner.map(lambda made: (made[0] if isinstance(made[0], list) else ["bytes", made[0]], made[1]))
+    ),
+    max_leaves=8,
+)
+
+
+@given(_made)
+def test_what_a_record_has_is_never_called_impossible(made: Made) -> None:
+    try:
+        schema = AvroSchema(_named_anew(made[0], count()))
+    except SchemaRefused:
+        return
+    for steps in _places(made[1]):
+        path = Path(steps)
+        assert path.find(made[1]) is not None
+        mapping = FieldMapping((Assignment("metadata", "it", FieldSource(path)),))
+        when = When((Condition(FieldSource(path)),))
+        assert list(misfits(Route("r", "t", "extract", when=when, mapping=mapping), schema)) == []
