@@ -120,7 +120,7 @@ def status_of(name: str, sources: Sources, clock: Clock) -> dict[str, object]:
         "held_topics": sorted(sources.kafka.unwritable),
         "in_flight": sources.holdings.in_flight,
         "documents": [_state(state, entries, now_ms) for state in State],
-        "partitions": [_partition(each) for each in sources.kafka.owned()],
+        "partitions": [_partition(each, sources.holdings) for each in sources.kafka.owned()],
         "oldest_documents": [_document(entry, now_ms) for entry in nsmallest(OLDEST_MOST, entries, key=_accepted)],
     }
 
@@ -139,7 +139,8 @@ def _state(state: State, entries: Iterable[Entry], now_ms: int) -> Mapping[str, 
     return {"state": state.value, "count": len(accepted), "oldest_seconds": oldest}
 
 
-def _partition(owned: OwnedPartition) -> Mapping[str, object]:
+def _partition(owned: OwnedPartition, holdings: Holdings) -> Mapping[str, object]:
+    holding = holdings.of(owned.partition)
     return {
         "topic": owned.partition.topic,
         "partition": owned.partition.number,
@@ -148,6 +149,7 @@ def _partition(owned: OwnedPartition) -> Mapping[str, object]:
         "next_offset": owned.next_offset,
         "lag": owned.lag,
         "stopped": owned.stopped,
+        "awaits_schema": holding.awaits[0] if holding is not None and holding.awaits else None,
     }
 
 

@@ -83,6 +83,7 @@ def test_partitions_tell_assignment_phase_mark_lag_and_why_they_are_stopped() ->
         Owned(P0, 3, Phase.LIVE, 17, 4, None),
         Owned(Partition("documents", 1), 4, Phase.STOPPED, None, None, "journal_unreadable"),
     ]
+    world.holding.awaits = (12, 13)
     first, second = rows(world.status(), "partitions")
     assert first == {
         "topic": "documents",
@@ -92,7 +93,9 @@ def test_partitions_tell_assignment_phase_mark_lag_and_why_they_are_stopped() ->
         "next_offset": 17,
         "lag": 4,
         "stopped": None,
+        "awaits_schema": 12,
     }
+    assert second["awaits_schema"] is None
     assert (second["phase"], second["stopped"]) == ("stopped", "journal_unreadable")
 
 
