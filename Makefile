@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo broker test check chaos fuzz bench bench-webhook bench-results bench-follow format lock schemas dashboards clean
+.PHONY: help demo broker test check chart chaos fuzz bench bench-webhook bench-results bench-follow format lock schemas dashboards clean
 
 ARGS =
 MINUTES = 4
@@ -38,6 +38,9 @@ check: .venv/.installed ## lint, formatting, types, layers, chart: seconds
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest -q $(QUICK)
+
+chart: .venv/.installed ## render and judge the chart, and print what was rendered and validated: seconds
+	$(RUN) pytest -q tests/chart $(ARGS)
 
 chaos: .venv/.installed ## kill, freeze and cut off everything for MINUTES=4, by SEED=, on three real brokers; REPORT=file
 	@$(RUN) tests.chaos --minutes $(MINUTES) $(addprefix --seed ,$(SEED)) $(addprefix --report ,$(REPORT)) $(ARGS)
@@ -81,6 +84,7 @@ schemas: .venv/.installed ## write what is made from the settings again; keep a 
 	mv docs/connector.schema.json.new docs/connector.schema.json
 	$(RUN) connector check --reference > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(RUN) tests.chart.values_page
 
 dashboards: .venv/.installed ## write the chart's dashboards again, from their source in helm/dashboards
 	$(RUN) helm.dashboards

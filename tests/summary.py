@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
 _PROPERTY = "figures"
+_COUNTED = "counted"
+_NAMES = 300
 
 Say = Callable[[str], None]
+Count = Callable[..., None]
 
 
 @pytest.fixture
@@ -18,11 +21,33 @@ def say(record_property: Callable[[str, object], None]) -> Say:
     return lambda figures: record_property(_PROPERTY, figures)
 
 
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    """A function that counts different things, over all tests: ``count("kinds validated", "Job", "Pod")``."""
+
+    def _count(what: str, *things: str) -> None:
+        for thing in things:
+            record_property(_COUNTED, [what, thing])
+
+    return _count
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Print what the tests said."""
     reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
-    said = [text for each in reports if each.when == "call" for name, text in each.user_properties if name == _PROPERTY]
-    if said:
+    properties = [(*each, report) for report in reports if report.when == "call" for each in report.user_properties]
+    said = [str(text) for name, text, _ in properties if name == _PROPERTY]
+    counted: dict[str, set[str]] = {}
+    for name, pair, report in properties:
+        if name == _COUNTED and report.outcome == "passed":
+            what, thing = pair
+            counted.setdefault(what, set()).add(thing)
+    if said or counted:
         terminalreporter.section("figures")
-        for text in said:
-            terminalreporter.line(str(text))
+        for text in [*said, *(_counted(what, things) for what, things in sorted(counted.items()))]:
+            terminalreporter.line(text)
+
+
+def _counted(what: str, things: Collection[str]) -> str:
+    names = ", ".join(sorted(things))
+    return f"{what}: {len(things)}" + (f" ({names})" if len(names) <= _NAMES else "")

@@ -1,4 +1,4 @@
-"""What the chart writes into its ConfigMap is a configuration that the connector takes."""
+"""What the chart gives to each container, files and environment, is a configuration that the connector takes."""
 
 from __future__ import annotations
 
@@ -7,54 +7,88 @@ from pathlib import Path
 import pytest
 import yaml
 
-from connector.config import load
 from connector.core.errors import ConfigurationError
-from tests.chart.engine import CHART, SCENARIOS, Manifest, one, render, values_of
-
-scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem.removesuffix("-values"))
-
-
-def mounted(manifests: list[Manifest], folder: Path) -> Path:
-    """The rendered configuration as a file, and the files of the Secret that it names, moved below a folder."""
-    (config,) = [m for m in manifests if m["kind"] == "ConfigMap" and "connector.yaml" in m["data"]]
-    text: str = config["data"]["connector.yaml"]
-    pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
-    (mount,) = [m["mountPath"] for m in pod["containers"][0]["volumeMounts"] if m["name"] == "secrets"]
-    assert f"{mount}/" in text
-    secrets = folder / "secrets"
-    secrets.mkdir()
-    for word in text.replace("[", " ").replace("]", " ").replace("}", " ").replace(",", " ").split():
-        if word.startswith(f"{mount}/"):
-            (secrets / word.removeprefix(f"{mount}/")).write_text("sk_a-value-of-a-secret\n", encoding="utf-8")
-    path = folder / "connector.yaml"
-    path.write_text(text.replace(mount, str(secrets)), encoding="utf-8")
-    return path
+from tests.chart.engine import (
+    Manifest,
+    chart,
+    config,
+    render,
+    scenarios,
+    smallest,
+    values_of,
+    worker,
+)
+from tests.chart.inside import containers_of
+from tests.summary import Count
 
 
 @scenarios
-def test_the_connector_takes_the_configuration_of_the_chart(scenario: Path, tmp_path: Path) -> None:
-    manifests = render(values_of(scenario))
-    path = mounted(manifests, tmp_path)
-    config = load(path, {})
-    written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert config.name == written["name"]
-    assert [route.name for route in config.core_routes()] == list(written["routes"])
+def test_the_connector_takes_the_configuration_of_every_container(scenario: Path, tmp_path: Path, count: Count) -> None:
+    found = containers_of(values_of(scenario), tmp_path)
+    assert {"run", "check", "topics"} <= {each.command for each in found}
+    for container in found:
+        settings = container.load()
+        written = yaml.safe_load(container.file.read_text(encoding="utf-8"))
+        assert settings.name == written["name"]
+        assert [route.name for route in settings.core_routes()] == list(written["routes"])
+        count("chart: commands whose configuration was loaded", container.command)
 
 
 @scenarios
-def test_the_admin_server_can_be_reached_from_outside_of_the_pod_on_the_port_of_the_probes(
-    scenario: Path, tmp_path: Path
-) -> None:
-    manifests = render(values_of(scenario))
-    config = load(mounted(manifests, tmp_path), {})
-    (worker,) = one(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
-    assert worker["ports"][0]["containerPort"] == config.admin.port
-    assert config.admin.host in {"0.0.0.0", "::"}  # noqa: S104 - inside a pod, where the kubelet asks
+def test_every_port_is_the_one_that_the_command_listens_on_and_reachable(scenario: Path, tmp_path: Path) -> None:
+    checked = 0
+    for container in containers_of(values_of(scenario), tmp_path):
+        settings = container.load()
+        listens = {"run": {"admin": settings.admin.port}}
+        listens["webhook"] = {"webhook": settings.webhook.port, "webhook-admin": settings.admin.port}
+        assert container.ports == listens.get(container.command, {})
+        if container.ports:
+            assert {settings.admin.host, settings.webhook.host} <= {"0.0.0.0", "::"}  # noqa: S104 - inside of a pod
+            checked += 1
+    assert checked >= 1
 
 
-def test_that_a_wrong_key_would_be_noticed(tmp_path: Path) -> None:
-    values = values_of(CHART / "ci" / "smallest-values.yaml")
-    values["config"]["kafka"]["bootstrap_server"] = "kafka:9092"
-    path = mounted(render(values), tmp_path)
-    with pytest.raises(ConfigurationError, match="bootstrap_server"):
-        load(path, {})
+def test_the_webhook_has_a_kafka_user_of_its_own_and_no_api_key(tmp_path: Path) -> None:
+    found = containers_of(values_of("enterprise-webhooks"), tmp_path)
+    users = {each.command: each.load().kafka.properties["sasl.username"] for each in found}
+    assert users == {"run": "claims", "check": "claims", "topics": "claims", "webhook": "claims-webhook"}
+    (webhook,) = [each for each in found if each.command == "webhook"]
+    assert not (webhook.file.parent / "secrets" / "extend-api-key").exists()
+
+
+def test_that_a_wrong_value_would_be_noticed(tmp_path: Path) -> None:
+    wrong = smallest(config=config(kafka={"bootstrap_servers": "kafka:x"}))
+    with pytest.raises(ConfigurationError, match="host:port"):
+        containers_of(wrong, tmp_path)[0].load()
+
+
+# How it gets there.
+
+
+def configuration_of(manifests: list[Manifest]) -> str:
+    name = worker(manifests)["metadata"]["name"]
+    (found,) = [m for m in manifests if m["kind"] == "ConfigMap" and m["metadata"]["name"] == name]
+    text: str = found["data"]["connector.yaml"]
+    return text
+
+
+def test_the_configuration_arrives_as_it_was_written() -> None:
+    values = values_of("full")
+    written = yaml.safe_load(configuration_of(render(values)))
+    assert written == values["config"]
+    assert written["routes"]["invoices"]["version"] == "2.1"
+
+
+def test_large_numbers_stay_whole() -> None:
+    assert "max_in_flight: 5000000\n" in configuration_of(render(values_of("operators"))) + "\n"
+
+
+def test_a_configuration_as_text_keeps_the_order_of_its_routes() -> None:
+    values = values_of("webhook")
+    assert configuration_of(render(values)).strip() == values["configText"].strip()
+
+
+def test_a_route_with_nothing_below_it_has_its_defaults(tmp_path: Path) -> None:
+    values = smallest(config=config(routes={"documents": None}))
+    chart().validate_schema(values)
+    assert containers_of(values, tmp_path)[0].load().core_routes()[0].topic == "documents"

@@ -1,65 +1,55 @@
-"""The chart's README lists every value, with the words of values.yaml."""
+"""The six commands of the chart's README, and the values beside them, are right."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import re
+import shlex
 
 import yaml
 
-from tests.chart.engine import CHART
+from tests.chart.engine import CHART, chart, own_containers, pods, render, worker
+from tests.chart.kinds import KUBERNETES, validate
+
+PAGE = (CHART / "README.md").read_text(encoding="utf-8")
+(VALUES,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+(BLOCK,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+COMMANDS = [shlex.split(line) for line in BLOCK.splitlines()]
 
 
-def values_with_comments() -> Iterator[tuple[str, object, str]]:
-    """Every value that has a comment above it: its path, its default, and the comment as one line."""
-    text = (CHART / "values.yaml").read_text(encoding="utf-8")
-    yield from _commented(yaml.compose(text), text.splitlines(), "")
+def test_there_are_six_commands() -> None:
+    assert [words[:2] for words in COMMANDS] == [
+        ["docker", "build"],
+        ["docker", "push"],
+        ["kubectl", "create"],
+        ["kubectl", "--namespace"],
+        ["helm", "install"],
+        ["helm", "test"],
+    ]
 
 
-def _commented(node: yaml.Node | None, lines: list[str], path: str) -> Iterator[tuple[str, object, str]]:
-    assert isinstance(node, yaml.MappingNode)
-    for key, value in node.value:
-        below = f"{path}.{key.value}".lstrip(".")
-        comment = _comment_above(lines, key.start_mark.line)
-        nested = isinstance(value, yaml.MappingNode) and value.value
-        if comment or not nested:
-            default = None if nested else yaml.safe_load(yaml.serialize(value))
-            yield below, default, comment
-        # A comment over a mapping speaks for what is inside, unless the inside speaks for itself.
-        if nested and (not comment or _speaks(value, lines)):
-            yield from _commented(value, lines, below)
+def test_the_values_render_and_pull_the_image_that_was_pushed() -> None:
+    manifests = render(yaml.safe_load(VALUES))
+    for manifest in manifests:
+        validate(manifest, KUBERNETES[-1])
+    pushed = COMMANDS[1][2]
+    assert pushed == COMMANDS[0][COMMANDS[0].index("--tag") + 1]
+    for _, pod in pods(manifests):
+        assert {each["image"] for each in own_containers(pod["spec"])} == {pushed}
+    assert {m["kind"] for m in manifests} >= {"Deployment", "Job", "Pod"}
 
 
-def _speaks(node: yaml.MappingNode, lines: list[str]) -> bool:
-    return any(_comment_above(lines, key.start_mark.line) for key, _ in node.value)
+def test_the_secret_has_the_name_and_the_file_that_the_workers_look_for() -> None:
+    create = COMMANDS[3]
+    pod = worker(render(yaml.safe_load(VALUES)))["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if "secret" in each]
+    assert create[create.index("generic") + 1] == volume["secret"]["secretName"]
+    (file,) = [word for word in create if word.startswith("--from-file=")]
+    key = file.removeprefix("--from-file=").partition("=")[0]
+    assert chart().values["config"]["extend"]["api_key_file"] == f"{chart().values['secrets']['mountPath']}/{key}"
 
 
-def _comment_above(lines: list[str], line: int) -> str:
-    words: list[str] = []
-    while line > 0 and lines[line - 1].lstrip().startswith("#"):
-        line -= 1
-        words.insert(0, lines[line].lstrip().lstrip("#").strip())
-    return " ".join(words)
-
-
-def values_table() -> list[str]:
-    """The table of README.md, as it follows from values.yaml."""
-    rows = ["| Value | Default | Meaning |", "|---|---|---|"]
-    for path, default, comment in values_with_comments():
-        shown = "" if default is None else f"`{json.dumps(default)}`"
-        rows.append(f"| `{path}` | {shown} | {comment} |")
-    return rows
-
-
-def test_every_value_has_a_comment_that_is_a_sentence() -> None:
-    found = list(values_with_comments())
-    assert len(found) > 30
-    for path, _, comment in found:
-        assert comment.endswith("."), path
-        assert "|" not in comment, path
-
-
-def test_the_readme_lists_every_value_with_its_default_and_meaning() -> None:
-    listed = [line for line in (CHART / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    # To mend it: python -c "from tests.chart.test_readme import values_table; print(*values_table(), sep='\n')"
-    assert listed == values_table()
+def test_all_commands_are_about_one_namespace_and_one_release() -> None:
+    namespaces = {words[words.index("--namespace") + 1] for words in COMMANDS if "--namespace" in words}
+    assert namespaces == {COMMANDS[2][3]}
+    assert COMMANDS[4][2] == COMMANDS[5][2]
+    assert (CHART.parents[1] / COMMANDS[4][3]).samefile(CHART)

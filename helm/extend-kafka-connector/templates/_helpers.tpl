@@ -18,6 +18,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- include "connector.commonLabels" . }}
+{{- end -}}
+
+{{/* The user's labels, without those that are ours: a selector must not change. */}}
+{{- define "connector.commonLabels" -}}
+{{- range $name, $value := .Values.commonLabels }}
+{{- if not (or (hasPrefix "app.kubernetes.io/" $name) (eq $name "helm.sh/chart")) }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "connector.image" -}}
@@ -40,6 +50,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "connector.secretName" -}}
+{{- default (include "connector.fullname" .) .Values.secrets.existingSecret -}}
+{{- end -}}
+
 {{/* The connector's configuration as it was given: text, or a mapping. */}}
 {{- define "connector.config" -}}
 {{- if .Values.configText -}}
@@ -49,36 +63,50 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The same as JSON for the templates, without sections that have nothing below them. */}}
+{{- define "connector.settings" -}}
+{{- $settings := dict -}}
+{{- range $name, $section := include "connector.config" . | fromYaml -}}
+{{- if not (kindIs "invalid" $section) -}}{{- $_ := set $settings $name $section -}}{{- end -}}
+{{- end -}}
+{{- toJson $settings -}}
+{{- end -}}
+
 {{/* Ports come from the connector's configuration, so that they are written once. */}}
 {{- define "connector.adminPort" -}}
-{{- include "connector.config" . | fromYaml | dig "admin" "port" 8080 | int -}}
+{{- include "connector.settings" . | fromJson | dig "admin" "port" 8080 | int -}}
 {{- end -}}
 
 {{- define "connector.webhookPort" -}}
-{{- include "connector.config" . | fromYaml | dig "webhook" "port" 8081 | int -}}
+{{- include "connector.settings" . | fromJson | dig "webhook" "port" 8081 | int -}}
 {{- end -}}
 
-{{/* What every container gets: the rules of the restricted Pod Security Standard, and a root that nobody writes to. */}}
-{{- define "connector.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-capabilities:
-  drop: [ALL]
-privileged: false
-readOnlyRootFilesystem: true
-runAsGroup: 65532
-runAsNonRoot: true
-runAsUser: 65532
-seccompProfile:
-  type: RuntimeDefault
+{{/* Whether webhooks are taken by pods of their own. */}}
+{{- define "connector.webhookAlone" -}}
+{{- if and .Values.webhook.enabled (eq .Values.webhook.mode "deployment") -}}true{{- end -}}
 {{- end -}}
 
-{{- define "connector.volumeMounts" -}}
-- name: config
-  mountPath: /etc/extend-connector
-  readOnly: true
-- name: secrets
-  mountPath: {{ .Values.secrets.mountPath }}
-  readOnly: true
-- name: tmp
-  mountPath: /tmp
+{{- define "connector.webhookSidecar" -}}
+{{- if and .Values.webhook.enabled (eq .Values.webhook.mode "sidecar") -}}true{{- end -}}
+{{- end -}}
+
+{{/* The component whose pods take webhooks. */}}
+{{- define "connector.webhookComponent" -}}
+{{- ternary "webhook" "worker" (eq .Values.webhook.mode "deployment") -}}
+{{- end -}}
+
+{{/* How many workers there can be at most. */}}
+{{- define "connector.mostWorkers" -}}
+{{- ternary .Values.autoscaling.maxReplicas .Values.replicas .Values.autoscaling.enabled -}}
+{{- end -}}
+
+{{/* The input topics of the routes, as a JSON list. */}}
+{{- define "connector.inputTopics" -}}
+{{- $topics := list -}}
+{{- range $name, $route := (include "connector.settings" . | fromJson).routes -}}
+{{- $topic := $name -}}
+{{- if kindIs "map" $route -}}{{- $topic = default $name $route.topic -}}{{- end -}}
+{{- $topics = append $topics $topic -}}
+{{- end -}}
+{{- $topics | uniq | sortAlpha | toJson -}}
 {{- end -}}
