@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import helm_python as helm
+import jsonschema
 import pytest
 import yaml
 
-from tests.chart.engine import chart, one, render
+from tests.chart.engine import CHART, chart, one, render
 from tests.chart.kinds import KUBERNETES, validate
 from tests.summary import Count
 
@@ -83,3 +85,13 @@ def test_the_same_containers_run_the_same_commands(path: Path) -> None:
     assert worker["args"] == ["run", "--config", "/etc/extend-connector/connector.yaml"]
     sidecars = [container["args"][0] for container in pod.get("initContainers", [])]
     assert sidecars == (["webhook"] if load(path).get("webhook", {}).get("enabled") else [])
+
+
+def test_the_old_defaults_in_the_place_of_the_new_ones_are_refused_by_name() -> None:
+    # What `helm upgrade --reuse-values` does: the values of before, with the defaults of before and no others.
+    before = load(Path(__file__).with_name("previous") / "values.yaml")
+    new = set(chart().values) - set(before)
+    assert new >= {"autoscaling", "networkPolicy", "topics"}
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    problems = [each.message for each in jsonschema.Draft202012Validator(schema).iter_errors(before)]
+    assert [name for name in new if not any(f"'{name}' is a required property" in each for each in problems)] == []
