@@ -2,9 +2,9 @@
 
 A test with real brokers waits most of its time, for elections, sessions and settle windows, and has time limits; a pure
 one keeps a core busy and does not care how slow it is. So at most two tests with brokers run at a time: one of those in
-which something breaks, and one of those in which there is much to do. Each lane starts a broker of its own. Who comes
-to the end of a lane goes on with the pure tests, so that both processes end together. The long chaos run comes after
-all others, and has the machine for itself.
+which something breaks, and one of those in which there is much to do. Each lane starts a broker of its own; what needs a
+schema registry is in the second. Who comes to the end of a lane goes on with the pure tests, so that both processes end
+together. The long chaos run comes after all others, and has the machine for itself.
 
 The lane is read off the file: pytest-xdist's own groups do nothing with pytest 9.2, which has closed the attribute
 that they are written to.
@@ -17,7 +17,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 _LAST = "tests/chaos/test_chaos.py"
-_TRAFFIC = ("tests/acceptance/", "tests/chaos/test_webhooks.py", "tests/kafka/")
+_TRAFFIC = ("tests/acceptance/", "tests/chaos/test_webhooks.py", "tests/guarantees/test_registry.py", "tests/kafka/")
 _FAULTS = ("tests/chaos/", "tests/guarantees/")
 
 

@@ -78,6 +78,11 @@ class Apicurio:
         rule = {"compatibility": "BACKWARD"}
         httpx.put(f"{self.url}/config", json=rule, timeout=30, trust_env=False).raise_for_status()
 
+    @property
+    def port_taken(self) -> bool:
+        """Whether somebody else had its port when it started."""
+        return "in use" in self.process.log_tail()
+
     def stop(self) -> None:
         """End it at once; what it has answered is on disk."""
         self.process.kill()

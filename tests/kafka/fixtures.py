@@ -124,12 +124,7 @@ def three_node_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka
 @pytest.fixture(scope="session")
 def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     """A real schema registry for the whole run. A test that kills it starts it again."""
-    registry = Apicurio(tmp_path_factory.mktemp("apicurio"))
-    try:
-        registry.start()
-    except BrokerUnavailable as error:
-        registry.stop()
-        pytest.exit(str(error), returncode=1)
+    registry = _started(tmp_path_factory)
     try:
         yield registry
     finally:
@@ -181,6 +176,19 @@ def made_topics(admin: AdminClient, names: tuple[str, ...], partitions: int, con
 def _led(admin: AdminClient, name: str, partitions: int) -> bool:
     topic = admin.list_topics(name, timeout=_TOPIC_SECONDS).topics[name]
     return len(topic.partitions) == partitions and all(each.leader >= 0 for each in topic.partitions.values())
+
+
+def _started(tmp_path_factory: pytest.TempPathFactory, attempts: int = 3) -> Apicurio:
+    registry = Apicurio(tmp_path_factory.mktemp("apicurio"))
+    try:
+        registry.start()
+    except BrokerUnavailable as error:
+        registry.stop()
+        # Somebody may take the port in the seconds between our look and the registry's bind.
+        if attempts > 1 and registry.port_taken:
+            return _started(tmp_path_factory, attempts - 1)
+        pytest.exit(str(error), returncode=1)
+    return registry
 
 
 def _start(cluster: KafkaCluster) -> None:
