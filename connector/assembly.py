@@ -41,7 +41,7 @@ from connector.core.record import Partition
 from connector.core.route_guard import RouteGuards
 from connector.core.signals.signal import SignalCodec
 from connector.core.signals.signals_topic import SignalsTopic
-from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, plan_topics, problems
+from connector.core.topics import Plan, Purpose, TopicFacts, needed_bytes, problems
 from connector.documents import Holdings
 from connector.emit import Emitter
 from connector.find import Finder
@@ -59,6 +59,7 @@ from connector.schema_files import load_schemas
 from connector.signals import Signals
 from connector.start import Starter
 from connector.stop_points import StopPoint
+from connector.typed_routes import typed_routes
 
 READS_AT_ONCE = 32
 """GETs that may be open at once; the budget is the limit that matters."""
@@ -90,7 +91,7 @@ def look_at_topics(config: Config, *, check: bool = True) -> Topics:
     Raises:
         TopicError: what is wrong and the way out, all of it at once.
     """
-    plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
+    plan = config.topic_plan()
     with Cluster(client_properties(config.kafka, f"{config.name}-admin")) as cluster:
         facts = dict(cluster.topics(plan.names()))
     wrong = problems(plan, facts) if check else []
@@ -216,6 +217,8 @@ def assemble(around: Surroundings, codec_of: CodecOf) -> Parts:
     emitter = Emitter(
         name=config.name,
         prefix=config.output.prefix,
+        prefixes=config.prefixes(),
+        typed=typed_routes(config),
         codec_of=codec_of,
         limits=limits,
         oversize=config.output.oversize,

@@ -38,6 +38,7 @@ from connector.core.errors import (
     PollingTimeoutError,
 )
 from connector.core.follow.polling import PollingOptions, delay_ms
+from connector.core.formats.strict_json import parse_json
 from connector.core.run import Page, Run, UnreadableRun, parse_page, parse_run
 from connector.core.run_types import RUN_TYPES, RunType, is_terminal
 
@@ -195,6 +196,32 @@ class ExtendClient:
             raise ValueError(f"The API has no synchronous endpoint for {run_type} runs; use create_and_poll.")
         answer = await self._http.send("sync", "POST", row.sync_path, body=_json(body), deadline=deadline)
         return _run(row, answer, f"POST {row.sync_path}")
+
+    async def extractor_schema(self, extractor: str, version: str, deadline: float | None = None) -> object:
+        """The JSON Schema of what an extractor finds. One request.
+
+        Args:
+            extractor: its id.
+            version: ``2.1``, ``latest`` or ``draft``.
+            deadline: seconds for the whole call.
+
+        Raises:
+            ApiNotFound: the key sees no such extractor or version.
+            ApiUnreadable: the answer holds no JSON Schema; an extractor with the older list of fields has none.
+            ApiError: as ``HttpApi.send``.
+        """
+        path = f"/extractors/{quote(extractor, safe='')}/versions/{quote(version, safe='')}"
+        answer = await self._http.send("get", "GET", path, deadline=deadline)
+        try:
+            found = parse_json(answer.body.decode())
+        except ValueError as error:
+            raise ApiUnreadable(f"GET {path}: {error}", reason="NOT_JSON", status=answer.status) from None
+        config = found.get("config") if isinstance(found, Mapping) else None
+        schema = config.get("schema") if isinstance(config, Mapping) else None
+        if not isinstance(schema, Mapping):
+            message = "the extractor's version has no JSON Schema; one with the older list of fields has to be migrated"
+            raise ApiUnreadable(f"GET {path}: {message}", reason="NO_SCHEMA", status=answer.status)
+        return schema
 
     async def probe(self, run_type: str, deadline: float | None = None) -> bool:
         """Whether the API answers creates, found out by one that can create nothing: an empty body.

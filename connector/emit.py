@@ -17,6 +17,7 @@ from connector.core.record import OutRecord, Record
 from connector.core.result import RESULT_TOO_LARGE, Failure, ObservedVia, ResultCodec, failed_run, result_record
 from connector.core.run import Run
 from connector.core.run_types import FAILED, NEEDS_REVIEW, dead_letter_topic, topic_of
+from connector.core.typed.typed_results import TypedOutput, TypedResults
 from connector.documents import Holding
 from connector.journal.crossing import RecordTooLarge
 from connector.journal.journal import Journal
@@ -31,6 +32,8 @@ class Emitter:
         *,
         name: str,
         prefix: str,
+        prefixes: Mapping[str, str],
+        typed: Mapping[str, TypedResults],
         codec_of: Callable[[str, str], ResultCodec],
         limits: Mapping[str, int],
         oversize: Literal["omit", "fail"],
@@ -44,6 +47,8 @@ class Emitter:
         Args:
             name: the connector's name, for dead letters.
             prefix: what the names of the topics begin with.
+            prefixes: of routes whose results have topics of their own, by route.
+            typed: makes the values of routes with typed results, by route.
             codec_of: what encodes the results of a route for a topic, by both names.
             limits: the largest record that each topic takes, in bytes, by topic.
             oversize: whether a result that is larger loses its output, or becomes a failure.
@@ -54,6 +59,8 @@ class Emitter:
         """
         self._name = name
         self._prefix = prefix
+        self._prefixes = prefixes
+        self._typed = typed
         self._codec_of = codec_of
         self._limits = limits
         self._oversize = oversize
@@ -80,13 +87,15 @@ class Emitter:
             RecordTooLarge: the topic refuses even the result without its output, or the failure.
         """
         review = outcome_name(ending) == NEEDS_REVIEW and entry.state is not State.REVIEW and self._reviews
+        typed = self._typed_output(entry, ending)
         try:
-            result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=True)
+            result = await self._write(holding, entry, ending, observed_ms, via, typed=typed, review=review, fits=True)
         except RecordTooLarge:
             # The topic's limit shrank since the worker started: the same result without its output, or as a failure.
             about(entry).warning("result_too_large", status=outcome_name(ending))
-            result = await self._write(holding, entry, ending, observed_ms, via, review=review, fits=False)
+            result = await self._write(holding, entry, ending, observed_ms, via, typed=typed, review=review, fits=False)
         self._count(entry, ending, result)
+        self._count_typed(entry, typed)
         return entry.review() if review else None
 
     def dead_letter(self, record: Record, error: RecordRejected, *, run_may_exist: bool = False) -> OutRecord:
@@ -120,10 +129,11 @@ class Emitter:
         observed_ms: int,
         via: Via,
         *,
+        typed: TypedOutput | None,
         review: bool,
         fits: bool,
     ) -> OutRecord:
-        result = self._result(entry, ending, observed_ms, via, fits=fits)
+        result = self._result(entry, ending, observed_ms, via, typed=typed, fits=fits)
         if review:
             await self._journal.review(holding, entry.review(), result)
             holding.put(entry.review())
@@ -132,18 +142,22 @@ class Emitter:
             holding.close(entry)
         return result
 
-    def _result(self, entry: Entry, ending: Ending, observed_ms: int, via: Via, *, fits: bool) -> OutRecord:
+    def _result(
+        self, entry: Entry, ending: Ending, observed_ms: int, via: Via, *, typed: TypedOutput | None, fits: bool
+    ) -> OutRecord:
         observed_via: ObservedVia = "adopted" if entry.adopted else via
         now_ms = self._clock.wall_ms()
-        topic = topic_of(self._prefix, outcome_name(ending))
+        route = entry.request.route
+        prefix = self._prefixes.get(route, self._prefix)
+        topic = topic_of(prefix, outcome_name(ending))
         limit = self._limits[topic] if fits else 0
-        codec = self._codec_of(entry.request.route, topic)
+        codec = self._codec_of(route, topic)
         if isinstance(ending, OwnEnd):
             return failed_run(
                 entry,
                 reason=ending.reason,
                 message=ending.message,
-                prefix=self._prefix,
+                prefix=prefix,
                 observed_via=observed_via,
                 observed_ms=observed_ms,
                 emitted_ms=now_ms,
@@ -154,21 +168,35 @@ class Emitter:
         return result_record(
             entry,
             ending,
-            prefix=self._prefix,
+            prefix=prefix,
             observed_via=observed_via,
             observed_ms=observed_ms,
             emitted_ms=now_ms,
             max_bytes=limit,
             codec=codec,
             failure=self._failure(entry.request.route),
+            typed=typed,
         )
 
     def _failure(self, route: str) -> Failure | None:
         """What becomes of a result of this route that is too large; None: it loses its output."""
         if self._oversize == "omit":
             return None
-        topic = topic_of(self._prefix, FAILED)
+        topic = topic_of(self._prefixes.get(route, self._prefix), FAILED)
         return Failure(topic, self._limits[topic], self._codec_of(route, topic))
+
+    def _typed_output(self, entry: Entry, ending: Ending) -> TypedOutput | None:
+        typed = self._typed.get(entry.request.route)
+        if typed is None or isinstance(ending, OwnEnd):
+            return None
+        return typed.typed(entry.request.run_type, ending.output)
+
+    def _count_typed(self, entry: Entry, typed: TypedOutput | None) -> None:
+        if typed is None:
+            return
+        self._metrics.typed_values.labels(route=entry.request.route, fit=typed.fit).inc()
+        if typed.error:
+            about(entry).warning("value_left_out", error=typed.error)
 
     def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:
         route, status = entry.request.route, outcome_name(ending)

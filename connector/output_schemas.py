@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connector.config import Config
 from connector.core.formats.framing import Codec
+from connector.core.formats.schema_limits import Schema
 from connector.core.run_types import status_topics
 from connector.core.subjects import subject_of
 from connector.schema_files import load_schema, load_schemas
+from connector.typed_routes import typed_routes
 
 ANY_ROUTE = ""
 """Results of every route that has no schema of its own, and of routes that have left the configuration."""
@@ -37,9 +40,16 @@ class OutputSchema:
 def output_schemas(config: Config) -> tuple[OutputSchema, ...]:
     """The schemas of all result topics, by route."""
     codec, schema = Codec(*load_schemas("run_result")), load_schema("run_result")
+    typed, prefixes = typed_routes(config), config.prefixes()
+    plain = dict.fromkeys((config.output.prefix, *(prefixes[name] for name in prefixes if name not in typed)))
+    return (
+        *(each for prefix in plain for each in _of(config, ANY_ROUTE, prefix, schema, codec)),
+        *(each for name, own in typed.items() for each in _of(config, name, prefixes[name], own.schema, own.codec)),
+    )
+
+
+def _of(config: Config, route: str, prefix: str, schema: Schema, codec: Codec) -> Iterator[OutputSchema]:
     text = json.dumps(schema, separators=(",", ":"), ensure_ascii=False)
     naming = config.schema_registry.subject_naming
-    return tuple(
-        OutputSchema(ANY_ROUTE, topic, subject_of(naming, topic, schema), text, codec)
-        for topic in status_topics(config.output.prefix)
-    )
+    for topic in status_topics(prefix):
+        yield OutputSchema(route, topic, subject_of(naming, topic, schema), text, codec)

@@ -14,7 +14,7 @@ from connector.cli.topic_look import records_between
 from connector.config import Config
 from connector.core.errors import TopicError
 from connector.core.record import Partition, Record
-from connector.core.topics import journal_topic, needed_bytes, plan_topics
+from connector.core.topics import journal_topic, needed_bytes
 
 _LOOK_SECONDS = 2.0
 _PAUSE_SECONDS = 0.1
@@ -70,7 +70,7 @@ def look_at_backlog(config: Config, topic: str, most: int) -> Backlog:
         begins = {each: ends[each] - share[each] for each in partitions}
     until = {each: begins[each] + count for each, count in share.items() if count}
     records = tuple(records_between(config, client_id, begins, until))
-    plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
+    plan = config.topic_plan()
     journal_bytes = facts[journal].max_message_bytes if journal in facts else needed_bytes(plan, facts)
     return Backlog(records, total, facts[topic].topic_id, journal_bytes)
 

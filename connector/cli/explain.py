@@ -25,7 +25,7 @@ from connector.config import Config
 from connector.core.errors import ApiError, JournalError, RegistryError
 from connector.core.formats.avro import Undecodable
 from connector.core.run import Run
-from connector.core.run_types import RUN_TYPES, dead_letter_topic, status_topics
+from connector.core.run_types import RUN_TYPES, dead_letter_topic
 from connector.core.sought import FORMS, Place, Sought, by_key, by_text, place_of, tag_of_result
 from connector.core.tag import Tag
 from connector.core.timeline import (
@@ -103,8 +103,10 @@ class Search:
 
     def nothing(self) -> str:
         """A sentence for when nothing was found: what was searched, and what that can mean."""
-        prefix = self._config.output.prefix
-        searched = f"{self._journal.topic}, the result topics {prefix}.* and {dead_letter_topic(prefix)}"
+        prefixes = dict.fromkeys((self._config.output.prefix, *self._config.prefixes().values()))
+        results = ", ".join(f"{prefix}.*" for prefix in prefixes)
+        letters = dead_letter_topic(self._config.output.prefix)
+        searched = f"{self._journal.topic}, the result topics {results} and {letters}"
         return f"Nothing is known of {self._sought.text}; searched were {searched}. {self._why()}"
 
     def _why(self) -> str:
@@ -151,7 +153,7 @@ class Search:
 
     def _results(self) -> Iterator[Event]:
         reader = result_reader(self._config)
-        for record in committed_records(self._config, _COMMAND, status_topics(self._config.output.prefix)):
+        for record in committed_records(self._config, _COMMAND, self._config.result_topics()):
             value = record.value or b""
             if not (self._sought.may_be_in(value, record.key) or self._may_be_known(value)):
                 continue

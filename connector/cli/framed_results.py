@@ -19,6 +19,7 @@ from connector.core.formats.schema_limits import Schema, SchemaRefused
 from connector.core.formats.strict_json import NotJson, parse_json
 from connector.core.reasons import Reason
 from connector.schema_files import load_schemas
+from connector.typed_routes import known_results
 
 
 class Reads(Protocol):
@@ -31,7 +32,7 @@ class Reads(Protocol):
 def result_reader(config: Config) -> Reads:
     """What reads the results of a connector."""
     registry = SchemaRegistry(config.schema_registry) if config.schema_registry.url else None
-    return FramedResults(Codec(*load_schemas("run_result")), registry)
+    return FramedResults(known_results(config), registry)
 
 
 class FramedResults:

@@ -12,6 +12,7 @@ import typer
 from connector.adapters.kafka.refused import refused_properties
 from connector.config import Config, Parsed, examine, load
 from connector.core.errors import ConfigurationError, Problem
+from connector.typed_routes import schema_problems
 
 ConfigOption = Annotated[
     Path | None,
@@ -75,13 +76,15 @@ def load_for_registry(path: Path | None) -> Config:
 
 
 def examine_all(path: Path | None) -> Parsed:
-    """The checked configuration and where it comes from; librdkafka was asked about its properties too.
+    """The checked configuration and where it comes from.
+
+    librdkafka was asked about its properties too, and the schemas of typed results were read.
 
     Raises:
         ConfigurationError: it has problems; all are in the message.
     """
     parsed = examine(path, os.environ)
-    problems = list(_refused(parsed))
+    problems = [*_refused(parsed), *(parsed.problem(*found) for found in schema_problems(parsed.config))]
     if problems:
         raise ConfigurationError(problems)
     return parsed

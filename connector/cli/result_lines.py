@@ -118,7 +118,12 @@ class JsonLines:
 
 
 def _print(line: Mapping[str, object]) -> None:
-    typer.echo(msgspec.json.encode(line))
+    typer.echo(to_json(line))
+
+
+def to_json(value: object) -> str:
+    """A value as one line of JSON; exact numbers are numbers."""
+    return msgspec.json.Encoder(decimal_format="number").encode(value).decode()
 
 
 def _record(record: Record) -> dict[str, object]:
@@ -164,7 +169,9 @@ def _number(text: str | None) -> int | None:
 def _summary(found: Mapping[str, object]) -> str:
     if found["failure_reason"]:
         return f"{found['failure_reason']}: {found['failure_message'] or ''}".rstrip(": ")
-    output = found["output"]
+    output, value = found["output"], found.get("value")
+    if value is not None:
+        output = to_json(value)
     if not isinstance(output, str):
         return str(found["output_state"])
     line = " ".join(output.split())

@@ -20,7 +20,7 @@ from connector.config import Config
 from connector.config.nearest import one_of
 from connector.core.errors import TopicError
 from connector.core.record import Partition, Record
-from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, status_topics, topic_of
+from connector.core.run_types import STATUSES, TIMED_OUT, dead_letter_topic, topic_of
 from connector.core.time_order import TimeOrder
 from connector.core.topics import TopicFacts
 
@@ -138,12 +138,12 @@ def _over(until: float | None) -> bool:
 
 def _topics(config: Config, status: list[str] | None, *, dead_letters: bool) -> Mapping[str, str]:
     """The topics to read, each with why."""
-    prefix = config.output.prefix
     if dead_letters:
-        return {dead_letter_topic(prefix): "dead letters"}
+        return {dead_letter_topic(config.output.prefix): "dead letters"}
     if not status:
-        return dict.fromkeys(status_topics(prefix), "results")
-    return {topic_of(prefix, _status(each)): each for each in status}
+        return dict.fromkeys(config.result_topics(), "results")
+    prefixes = (config.output.prefix, *config.prefixes().values())
+    return {topic_of(prefix, _status(each)): each for prefix in prefixes for each in status}
 
 
 def _status(text: str) -> str:

@@ -18,7 +18,6 @@ from connector.cli.loading import ConfigOption, examine_all
 from connector.cli.registered_inputs import warn_of_misfits
 from connector.cli.service import ENDS, end_at_once_on_signals, start_log
 from connector.config import Config
-from connector.core.run_types import status_topics
 from connector.stop_points import VARIABLE, stop_point_of
 from connector.worker import Worker
 
@@ -60,7 +59,7 @@ async def _work(config: Config) -> None:
     metrics.prepare(
         routes=[route.name for route in config.core_routes()],
         inputs=sorted({route.topic for route in config.core_routes()}),
-        outputs=status_topics(config.output.prefix),
+        outputs=config.result_topics(),
     )
     worker = Worker(
         config,

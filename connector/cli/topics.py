@@ -23,7 +23,6 @@ from connector.core.topics import (
     TopicSpec,
     findings,
     missing,
-    plan_topics,
     states,
     warnings,
 )
@@ -91,7 +90,7 @@ def topics(
 
 def plan_of(config: Config) -> Plan:
     """The topics that a configuration needs."""
-    return plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
+    return config.topic_plan()
 
 
 def input_topic(config: Config, named: str | None) -> str:

@@ -16,6 +16,8 @@ from connector.config.section import Name, Section
 from connector.config.sections import Admin, Follow, Input, Log, Output, Start, Webhook
 from connector.core.redaction import names_a_secret
 from connector.core.route import Route as CoreRoute
+from connector.core.run_types import status_topics
+from connector.core.topics import Plan, plan_topics
 
 Routes = Annotated[Mapping[Name, Route], Field(min_length=1)]
 
@@ -94,3 +96,17 @@ class Config(Section):
     def core_routes(self) -> tuple[CoreRoute, ...]:
         """The routes as the core knows them, in their order."""
         return tuple(route.core(name) for name, route in self.routes.items())
+
+    def prefixes(self) -> Mapping[str, str]:
+        """What the result topics of each route begin with, by the route's name."""
+        return {name: route.output.prefix or self.output.prefix for name, route in self.routes.items()}
+
+    def result_topics(self) -> tuple[str, ...]:
+        """Every topic that results can go to; those of `output.prefix` also for routes that are not there any more."""
+        prefixes = dict.fromkeys((self.output.prefix, *self.prefixes().values()))
+        return tuple(topic for prefix in prefixes for topic in status_topics(prefix))
+
+    def topic_plan(self) -> Plan:
+        """Every topic that the connector touches."""
+        inputs = [route.topic for route in self.routes.values()]
+        return plan_topics(self.name, inputs, self.output.prefix, self.prefixes().values())

@@ -13,7 +13,7 @@ from connector.config.extend import Limits
 from connector.config.keys import SECRETS, Path, dotted, section_of
 from connector.config.model import Config
 from connector.config.reading import Parsed
-from connector.config.routes import Route
+from connector.config.routes import Route, RouteOutput
 from connector.config.section import Section
 
 
@@ -101,6 +101,7 @@ def key_tables() -> str:
         if section is not None:
             path = (name, "<name>") if section is Route else (name,)
             parts.append(_table(f"`{dotted(path)}`", section, path))
+    parts.append(_table("`routes.<name>.output`", RouteOutput, ("routes", "<name>", "output")))
     parts.append(_table("`extend.limits`", Limits, ("extend", "limits")))
     return "\n".join(parts)
 

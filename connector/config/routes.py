@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from connector.config.frozen import ReadOnly, Veiled, thaw
 from connector.config.mapping import Conditions, Fields, fields_of, when_or_none
 from connector.config.nearest import one_of
-from connector.config.section import FreeMapping, Name, Section, Text
+from connector.config.section import FilePath, FreeMapping, Name, Section, Text
 from connector.core.route import Route as CoreRoute
 from connector.core.run_types import RUN_TYPES
 from connector.core.tag import METADATA_KEY
@@ -53,6 +53,19 @@ def _create(value: Mapping[str, object]) -> Mapping[str, object]:
     )
 
 
+class RouteOutput(Section):
+    """The results of one route."""
+
+    prefix: Name | Literal[""] = ""
+    """What the names of the route's result topics begin with. Default: `output.prefix`, as for all dead letters."""
+
+    typed: bool = False
+    """Whether results carry the output as a record too, in the field `value` ([typed results](typed-results.md))."""
+
+    schema_file: FilePath | None = None
+    """With `typed`: the Avro schema of the route's results, as `schemas generate --route` has written it."""
+
+
 class Route(Section):
     """What to do with the records of one topic, or with some of them. What a reference says itself wins."""
 
@@ -87,6 +100,9 @@ class Route(Section):
 
     create: Annotated[FreeMapping, AfterValidator(_create)] = _NOTHING
     """Every other field of the create body, by the API's name: `dataRetention`, `outputs`, `secrets`."""
+
+    output: RouteOutput = RouteOutput()
+    """Where the route's results go, and how."""
 
     def core(self, name: str) -> CoreRoute:
         """The route as the core knows it."""

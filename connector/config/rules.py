@@ -17,7 +17,7 @@ from connector.core.accept.request import request_of
 from connector.core.errors import RecordRejected
 from connector.core.route import Route as CoreRoute
 from connector.core.run_types import RUN_TYPES, RunType
-from connector.core.topics import plan_topics
+from connector.core.typed.shapes import UNTYPED
 
 SETTLE_MARGIN = 5.0
 """Seconds by which the settle time must exceed the deadline: a POST is sent within so long after its intent."""
@@ -59,11 +59,13 @@ def problems_of(config: Config) -> Iterator[Finding]:
     for name, route in config.routes.items():
         yield from _route(("routes", name), route)
         yield from _mapping(("routes", name), route.core(name))
+        yield from _typed(config, name, route)
     yield from _unreachable(config.core_routes())
 
 
 def warnings_of(config: Config) -> Iterator[Finding]:
     """What a person should know, although the connector starts."""
+    yield from _unused_schemas(config)
     start, follow, kafka = config.start, config.follow, config.kafka
     if start.deadline + SETTLE_MARGIN <= start.settle < start.deadline + SETTLE_COMFORT:
         least = Duration().show(start.deadline + SETTLE_COMFORT)
@@ -179,13 +181,12 @@ def _times(config: Config) -> Iterator[Finding]:
 
 
 def _topics(config: Config) -> Iterator[Finding]:
-    plan = plan_topics(config.name, [route.topic for route in config.routes.values()], config.output.prefix)
-    prefix_path: Path = ("output", "prefix") if config.output.prefix != config.name else ("name",)
+    plan = config.topic_plan()
     sources: tuple[Path, ...] = (("name",), ("output", "prefix"), ("routes",))
     longest: dict[Path, str] = {}
     for topic in plan.topics:
         if len(topic.name) > MAX_TOPIC_CHARS:
-            owner: Path = ("name",) if topic.name in {plan.journal, plan.signals} else prefix_path
+            owner: Path = ("name",) if topic.name in {plan.journal, plan.signals} else _owner(config, topic.name)
             longest[owner] = max(longest.get(owner, ""), topic.name, key=len)
     for owner, name in longest.items():
         over = len(name) - MAX_TOPIC_CHARS
@@ -196,13 +197,58 @@ def _topics(config: Config) -> Iterator[Finding]:
         purposes.setdefault(topic.name, []).append(topic.purpose)
     for name, uses in purposes.items():
         if len(uses) > 1:
-            owner = next((("routes", key) for key, route in config.routes.items() if route.topic == name), prefix_path)
+            owner = next(
+                (("routes", key) for key, route in config.routes.items() if route.topic == name), _owner(config, name)
+            )
             yield Finding(
                 owner,
                 f"needs the topic {name} for {' and '.join(uses)} at the same time; change the route's topic, "
                 "output.prefix or name",
                 sources,
             )
+
+
+def _owner(config: Config, topic: str) -> Path:
+    """The key that a topic of results or dead letters has its name from."""
+    prefix = topic.rpartition(".")[0]
+    if prefix != config.output.prefix:
+        name = next(name for name, each in config.prefixes().items() if each == prefix)
+        return ("routes", name, "output", "prefix")
+    return ("output", "prefix") if prefix != config.name else ("name",)
+
+
+def _typed(config: Config, name: str, route: Route) -> Iterator[Finding]:
+    """What typed results need: something to be typed, its schema, and topics with one schema."""
+    path: Path = ("routes", name, "output")
+    key = (*path, "typed")
+    if not route.output.typed:
+        return
+    if route.run is None:
+        yield Finding(key, "needs a run: without it every reference names its own", (("routes", name, "run"),))
+    elif route.run in UNTYPED:
+        yield Finding(key, f"does not go with {route.run} runs: {UNTYPED[route.run]}", (("routes", name, "run"),))
+    elif route.output.schema_file is None:
+        yield Finding(
+            (*path, "schema_file"),
+            f"is missing: name the file that `extend-connector schemas generate --route {name}` shall write",
+            (key,),
+        )
+    prefixes = config.prefixes()
+    others = [each for each, prefix in prefixes.items() if each != name and prefix == prefixes[name]]
+    if prefixes[name] == config.output.prefix or others:
+        who = f"the route {others[0]}" if others else "results of all other routes"
+        yield Finding(
+            (*path, "prefix"),
+            f"must be the route's own, for example {name}: a topic of typed results has one schema, and {who} would "
+            f"go to {prefixes[name]}.* too",
+            (("output", "prefix"), ("name",), key),
+        )
+
+
+def _unused_schemas(config: Config) -> Iterator[Finding]:
+    for name, route in config.routes.items():
+        if route.output.schema_file is not None and not route.output.typed:
+            yield Finding(("routes", name, "output", "schema_file"), "is not used: it goes with typed: true")
 
 
 def _route(path: Path, route: Route) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from connector.core.record import Headers, OutRecord
 from connector.core.run import Run
 from connector.core.run_types import FAILED, RUN_TYPES, topic_of
 from connector.core.tag import Tag, untagged_file_name
+from connector.core.typed.typed_results import TypedOutput
 
 ObservedVia = Literal["sweep", "poll", "webhook", "adopted"]
 """What told the connector that a run had ended."""
@@ -67,22 +68,35 @@ class _Sent:
             return replace(self, key=None, fields=fields)
         if part == "headers":
             return replace(self, headers=(), fields=fields)
-        if part == "output":
+        if part in _OUTPUT:
             fields["output_state"] = "omitted"
         return replace(self, fields=fields | {part: None})
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the output is in it, as a text or as a record."""
+        return any(self.fields.get(part) for part in _OUTPUT)
+
+    def without_output(self) -> _Sent:
+        """The same without the output, if it is in it."""
+        sent = self
+        for part in _OUTPUT:
+            sent = sent.without(part) if self.fields.get(part) else sent
+        return sent
 
     def failed(self, topic: str) -> _Sent:
         """The same as a failure of ours: its output is too large."""
         said = f"The run ended as {self.fields['status']}, but its output is too large for {self.topic}"
         ours = {"failure_reason": RESULT_TOO_LARGE, "failure_message": f"{said}; the run's id fetches it."}
-        bare = self.without("output") if self.fields["output"] else self
+        bare = self.without_output()
         return replace(bare, topic=topic, fields=bare.fields | {"status": FAILED} | ours)
 
     def record(self, codec: ResultCodec) -> OutRecord:
         return OutRecord(self.topic, self.key, codec.encode(self.fields), self.headers)
 
 
-_PARTS = ("output", "failure_message", "metadata", "headers", "key")
+_OUTPUT = ("output", "value")
+_PARTS = (*_OUTPUT, "failure_message", "metadata", "headers", "key")
 """What is taken out of a record that is too large, in this order."""
 
 
@@ -98,6 +112,7 @@ def result_record(
     codec: ResultCodec,
     topic: str | None = None,
     failure: Failure | None = None,
+    typed: TypedOutput | None = None,
 ) -> OutRecord:
     """The result of a run that has ended, or needs a review.
 
@@ -114,6 +129,7 @@ def result_record(
         topic: another topic than the status's own, e.g. ``<prefix>.timed-out``.
         failure: what becomes of a result whose output the topic cannot take; None: it loses the output. A run that
             has failed by itself keeps its own reason.
+        typed: what became of the output on a typed route, whose schema has a field ``value``.
 
     Returns:
         A record with the input record's key and headers. Nothing of it is ever an error: texts that are no
@@ -133,7 +149,8 @@ def result_record(
             "value_error": value_error,
             "observed_via": observed_via,
             "times": _times(entry, run.finished_ms, observed_ms, emitted_ms),
-        },
+        }
+        | (_typed(typed, value_error) if typed else {}),
     )
     if failure is None or run.status == FAILED:
         return _fitted(sent, max_bytes, codec, None)
@@ -265,16 +282,23 @@ def _output(run: Run) -> tuple[str | None, str, str | None]:
         return None, "omitted", f"The output is left out: it is no valid UTF-8 (at byte {error.start})."
 
 
+def _typed(typed: TypedOutput, value_error: str | None) -> dict[str, object]:
+    """The output as a record. Where that holds all of it, the text would say everything twice."""
+    if typed.fit == "whole":
+        return {"value": typed.value, "output": None, "output_state": "typed"}
+    return {"value": typed.value, "value_error": value_error or typed.error}
+
+
 def _text(text: str | None) -> str | None:
     """The text, with a question mark for each lone surrogate: UTF-8, and so Avro, cannot hold them."""
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _fitted(sent: _Sent, max_bytes: int, codec: ResultCodec, failure: Failure | None) -> OutRecord:
-    if max_bytes == 0 and (failure is None or not sent.fields["output"]):
-        return (sent.without("output") if sent.fields["output"] else sent).record(codec)
+    if max_bytes == 0 and (failure is None or not sent.has_output):
+        return sent.without_output().record(codec)
     record = sent.record(codec)
-    if failure is not None and sent.fields["output"] and record.wire_size > max_bytes:
+    if failure is not None and sent.has_output and record.wire_size > max_bytes:
         return _fitted(sent.failed(failure.topic), failure.max_bytes, failure.codec, None)
     for part in _PARTS:
         if record.wire_size <= max_bytes:

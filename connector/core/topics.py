@@ -145,20 +145,22 @@ def signals_topic(name: str) -> str:
     return f"{name}.signals"
 
 
-def plan_topics(name: str, inputs: Iterable[str], prefix: str) -> Plan:
+def plan_topics(name: str, inputs: Iterable[str], prefix: str, more: Iterable[str] = ()) -> Plan:
     """The plan.
 
     Args:
         name: the connector's name.
         inputs: the topics of its routes.
         prefix: what the names of its result topics begin with.
+        more: what those begin with that belong to one route; the dead letters of all routes go together.
     """
+    prefixes = dict.fromkeys((prefix, *more))
     return Plan(
         (
             *(PlannedTopic(topic, Purpose.INPUT) for topic in dict.fromkeys(inputs)),
             PlannedTopic(journal_topic(name), Purpose.JOURNAL),
             PlannedTopic(signals_topic(name), Purpose.SIGNALS),
-            *(PlannedTopic(topic, Purpose.RESULTS) for topic in status_topics(prefix)),
+            *(PlannedTopic(topic, Purpose.RESULTS) for each in prefixes for topic in status_topics(each)),
             PlannedTopic(dead_letter_topic(prefix), Purpose.DEAD_LETTERS),
         ),
     )
@@ -295,7 +297,7 @@ def _clashes(plan: Plan) -> list[Finding]:
             name,
             (
                 f"Topic {name} is needed for {' and '.join(uses)} at the same time: what is written there "
-                "would come in again. Change name, output.prefix or the route's topic."
+                "would come in again. Change name, output.prefix, or the route's topic or output.prefix."
             ),
         )
         for name, uses in purposes.items()

@@ -20,7 +20,6 @@ from connector.core.accept.dead_letter import CONNECT
 from connector.core.formats.framing import Codec
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.run_types import NEEDS_REVIEW, dead_letter_topic, status_topics
-from connector.core.topics import plan_topics
 from connector.schema_files import load_schemas
 from connector.simulator.server import SimulatorServer
 from connector.simulator.settings import Lifetimes, Settings
@@ -117,7 +116,7 @@ async def open_stage(admin_port: int = 0, simulator_port: int = 0) -> AsyncItera
     broker = await asyncio.to_thread(MockBroker)
     async with SimulatorServer(port=simulator_port, settings=Settings(lifetimes=LIFETIMES)) as simulator:
         config = configuration(broker.bootstrap_servers, simulator.base_url, admin_port)
-        plan = plan_topics(config.name, [TOPIC], config.output.prefix)
+        plan = config.topic_plan()
         topics = Topics(plan, await asyncio.to_thread(broker.make_topics, plan.names()))
         worker = Worker(config, topics, metrics=Metrics(), open_cluster=MockCluster)
         progress = Progress(references())

@@ -72,7 +72,7 @@ class SimulatorApp:
             await self._own(request, request_id, delivery)
             return
         try:
-            answered = self._engine.webhooks(request)
+            answered = self._engine.webhooks(request) or self._engine.extractors(request)
             if answered is not None:
                 await delivery.whole(Answer(200, answered))
                 return

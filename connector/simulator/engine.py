@@ -20,6 +20,7 @@ from connector.simulator.limits import Category, Limiter
 from connector.simulator.objects import full_object
 from connector.simulator.pages import page, parse_query
 from connector.simulator.postman import Postman
+from connector.simulator.processors import extractor_version
 from connector.simulator.refusals import Refusal, invalid, not_found
 from connector.simulator.rules import Action, Rule
 from connector.simulator.run import SimulatedRun
@@ -166,6 +167,22 @@ class Engine:
             return None
         self._enter("GET" if request.method == "GET" else "WRITE", request)
         return self.endpoints.answer(request.method, parts, request.body, self.clock.wall_ms())
+
+    def extractors(self, request: Request) -> bytes | None:
+        """The answer about a version of an extractor; None when the request is about something else.
+
+        Raises:
+            Refusal: 401, 404 or 429.
+        """
+        parts = request.path.strip("/").split("/")
+        if parts[0] != "extractors":
+            return None
+        self._enter("GET", request)
+        match request.method, parts[1:]:
+            case "GET", [extractor, "versions", version]:
+                return msgspec.json.encode(extractor_version(extractor, version))
+            case _:
+                raise not_found("No such endpoint.")
 
     def deliver_webhooks(self, base_url: str) -> Postman:
         """Send events from now on, in the running event loop; whoever calls closes it.

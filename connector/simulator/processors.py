@@ -63,6 +63,19 @@ def processor_fields(run_type: RunType, request: Mapping[str, Any]) -> dict[str,
     }
 
 
+def extractor_version(extractor: str, version: str) -> dict[str, Any]:
+    """A version of an extractor, with its config."""
+    number = _NEWEST if version == "latest" else version
+    return {
+        "object": "extractor_version",
+        "id": identifier(_VERSION_PREFIXES["extractor"], extractor, version),
+        "version": number,
+        "config": _DEFAULTS["extract"],
+        "extractorId": extractor,
+        "createdAt": _CHANGED,
+    }
+
+
 def _workflow_fields(workflow_id: str, version: str) -> dict[str, Any]:
     return {
         "workflow": {

@@ -229,3 +229,10 @@ async def test_with_a_plan_that_is_set_five_times_too_high_429s_stay_few_and_rea
             else:
                 answers += 1
     assert 1 <= refused <= 15  # unpaced, it would be four of five
+
+
+async def test_the_schema_of_an_extractor_is_read() -> None:
+    async with simulated() as (_, client):
+        schema = await client.extractor_schema("ex_1", "latest")
+    assert isinstance(schema, dict)
+    assert list(schema["properties"]) == ["invoice_number", "date", "supplier", "total"]

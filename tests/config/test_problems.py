@@ -365,3 +365,53 @@ def test_a_secret_in_the_file_is_refused(text: str, variable: str) -> None:
     assert "does not belong into the file" in found.message
     assert variable in found.message
     assert "canary" not in str(found)
+
+
+TYPED = "{run: extract, output: {typed: true, prefix: own, schema_file: a.avsc}}"
+
+
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ("{a: {output: {typed: true, prefix: own, schema_file: a.avsc}}}", "a.output.typed: needs a run: without it"),
+        (
+            "{a: {run: workflow, processor: w, output: {typed: true, prefix: own, schema_file: a.avsc}}}",
+            "a.output.typed: does not go with workflow runs: the output of a workflow is a list of its steps",
+        ),
+        (
+            "{a: {run: edit, output: {typed: true, prefix: own, schema_file: a.avsc}}}",
+            "a.output.typed: does not go with edit runs: the output of an edit run is a file",
+        ),
+        (
+            "{a: {run: extract, output: {typed: true, prefix: own}}}",
+            "a.output.schema_file: is missing: name the file that `extend-connector schemas generate --route a`",
+        ),
+        (
+            "{a: {run: extract, output: {typed: true, schema_file: a.avsc}}}",
+            "a.output.prefix: must be the route's own, for example a: a topic of typed results has one schema",
+        ),
+        ("{a: " + TYPED + ", b: {output: {prefix: own}}}", "a.output.prefix: must be the route's own, for example a"),
+        ("{a: {output: {prefix: " + "x" * 240 + "}}}", "a.output.prefix: is 4 characters too long"),
+        ("{a: {topic: own.failed}, b: {output: {prefix: own}}}", "a: needs the topic own.failed for input and results"),
+    ],
+)
+def test_typed_results_need_a_schema_and_topics_of_their_own(routes: str, said: str) -> None:
+    assert str(problem(f"routes: {routes}")).startswith(f"c.yaml:1: routes.{said}")
+
+
+def test_a_typed_route_beside_others_is_right() -> None:
+    found = parsed("{name: n, routes: {a: " + TYPED + ", b: {}, c: {output: {prefix: other}}}}")
+    assert not found.warnings
+    assert found.config.prefixes() == {"a": "own", "b": "n", "c": "other"}
+    topics = found.config.result_topics()
+    assert [topic for topic in topics if topic.endswith(".processed")] == [
+        "n.processed",
+        "own.processed",
+        "other.processed",
+    ]
+    assert set(topics) <= set(found.config.topic_plan().names())
+
+
+def test_a_schema_that_is_not_used_is_told() -> None:
+    (warning,) = parsed("routes: {a: {output: {schema_file: a.avsc}}}").warnings
+    assert str(warning).endswith("routes.a.output.schema_file: is not used: it goes with typed: true")

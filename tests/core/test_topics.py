@@ -56,6 +56,15 @@ def test_the_plan_holds_every_topic_once() -> None:
     assert PLAN.names(Purpose.INPUT) == ("documents", "scans")
 
 
+def test_routes_may_have_result_topics_of_their_own() -> None:
+    names = plan_topics("invoices", ["documents"], "out", ["out", "own", "own"]).names()
+    assert [name for name in names if name.endswith((".failed", ".dead-letter"))] == [
+        "out.failed",
+        "own.failed",
+        "out.dead-letter",
+    ]
+
+
 def test_topics_as_they_are_made_have_no_problem() -> None:
     facts = facts_of(PLAN)
     assert problems(PLAN, facts) == []

@@ -78,6 +78,7 @@ class FakeApi:
     answer: Callable[[Post], Answer] = lambda _post: Answer()
     shows: dict[str, deque[str | ApiError]] = field(default_factory=dict)
     always_shows: tuple[str | ApiError, ...] = ("PROCESSED",)
+    outputs: dict[str, bytes | None] = field(default_factory=dict)
     alive: Callable[[], bool] = lambda: True
     connect_seconds: float = 0.0
     get_seconds: float = 0.01
@@ -158,7 +159,7 @@ class FakeApi:
             id=run_id,
             run_type=run_type,
             status=show,
-            output=b'{"total":1.50}',
+            output=self.outputs.get(run_id, b'{"total":1.50}'),
             credits=2.0,
             tag=self.tag_of.get(run_id),
             file_name=self.file_name_of.get(run_id),

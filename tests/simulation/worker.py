@@ -151,6 +151,8 @@ class SimWorker:
         emitter = Emitter(
             name=NAME,
             prefix=PREFIX,
+            prefixes={},
+            typed={},
             codec_of=lambda _route, _topic: _result_codec,
             limits=dict.fromkeys(topics, LARGEST_RECORD),
             oversize="omit",

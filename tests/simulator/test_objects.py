@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import extend_ai
 import msgspec
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from connector.core.run_types import RUN_TYPES
 from connector.simulator.objects import full_object
+from connector.simulator.processors import extractor_version
 from connector.simulator.refusals import Refusal
 from connector.simulator.rows import row
 from connector.simulator.run import SimulatedRun
@@ -252,3 +254,10 @@ def test_any_accepted_body_becomes_a_run(run_type: str, properties: dict[str, An
     assert shown["id"] == row(run)["id"] == run.id
     if run_type == "extract":
         assert shown["output"]["value"].keys() == properties.keys()
+
+
+@pytest.mark.parametrize("version", ["latest", "2.1", "draft"])
+def test_the_sdk_accepts_a_version_of_an_extractor(version: str) -> None:
+    found = extractor_version("ex_1", version)
+    judge(extend_ai.ExtractorVersion, wire(found))
+    assert found["version"] == ("3.0" if version == "latest" else version)

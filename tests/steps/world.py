@@ -32,6 +32,7 @@ from connector.core.run_types import dead_letter_topic, status_topics
 from connector.core.signals.signal import SignalCodec
 from connector.core.signals.signals_topic import SignalsTopic
 from connector.core.topics import signals_topic
+from connector.core.typed.typed_results import TypedResults
 from connector.documents import Holding, Holdings
 from connector.emit import Emitter
 from connector.follow import Follower
@@ -50,7 +51,7 @@ from tests.fakes.kafka import FakeKafka
 from tests.fakes.schemas import FakeSchemas
 from tests.fakes.virtual_time import clock
 
-NAME, PREFIX = "invoices", "documents"
+NAME, PREFIX, TYPED_PREFIX = "invoices", "documents", "typed"
 P0, P1 = Partition("documents", 0), Partition("documents", 1)
 OTHER = Partition("others", 0)
 ROUTES = (
@@ -84,6 +85,7 @@ class Options:
     start_deadline: float = DEADLINE
     partitions: dict[str, int] = field(default_factory=dict)
     limit: int = 1_000_000
+    typed: dict[str, TypedResults] = field(default_factory=dict)
     journal_limit: int = 1_000_000
     on_timeout: Literal["wait", "emit", "cancel"] = "wait"
     writes_per_second: float | None = None
@@ -133,11 +135,14 @@ class World:
             writer_id="writer-1",
             clock=time,
         )
-        limits = dict.fromkeys((*status_topics(PREFIX), dead_letter_topic(PREFIX)), options.limit)
+        topics = (*status_topics(PREFIX), *status_topics(TYPED_PREFIX), dead_letter_topic(PREFIX))
+        limits = dict.fromkeys(topics, options.limit)
         emitter = Emitter(
             name=NAME,
             prefix=PREFIX,
-            codec_of=lambda _route, _topic: result_codec,
+            prefixes=dict.fromkeys(options.typed, TYPED_PREFIX),
+            typed=options.typed,
+            codec_of=lambda route, _topic: options.typed[route].codec if route in options.typed else result_codec,
             limits=limits,
             oversize=options.oversize,
             reviews=options.reviews,

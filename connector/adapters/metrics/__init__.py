@@ -165,6 +165,13 @@ class Metrics:
         )
 
     def _define_results(self, define: Definer) -> None:
+        self.typed_values = define.counters(
+            "typed_values_total",
+            "Outputs of routes with typed results, by how much of them the value holds; none: the output does not fit "
+            "the route's schema and is sent as JSON.",
+            route=Configured(),
+            fit=OneOf("whole", "part", "none"),
+        )
         self.run_duration_seconds = define.histograms(
             "run_duration_seconds",
             "Time from a run's start to the moment when its end was seen.",

@@ -209,8 +209,9 @@ def _scale(step: object) -> int | None:
     """Decimal places, where ``multipleOf`` is 0.1, 0.01 and so on."""
     if not isinstance(step, float | Decimal):
         return None
-    match = _PLACES.fullmatch(f"{step:.{MAX_SCALE}f}".rstrip("0"))
-    return len(match[1]) if match else None
+    # The shortest text of a double is what was written: 0.1 and not 0.1000000000000000055.
+    match = _PLACES.fullmatch(f"{Decimal(str(step)):f}".rstrip("0"))
+    return len(match[1]) if match and len(match[1]) <= MAX_SCALE else None
 
 
 def _doc(schema: object) -> str:

@@ -68,6 +68,20 @@ def typed_schema(envelope: Schema, route: str, value: Group) -> dict[str, object
     return schema
 
 
+def envelope_of(schema: Schema) -> Schema:
+    """A typed schema without its value: an envelope that it certainly has."""
+    return {**schema, "fields": [each for each in _fields(schema) if each.get("name") != VALUE]}
+
+
+def without_values(schema: Schema) -> Schema:
+    """A typed schema whose value has no fields: what the first version is compared with."""
+    fields = [
+        {**each, "type": ["null", {"type": "record", "name": "Value", "fields": []}]} if each["name"] == VALUE else each
+        for each in _fields(schema)
+    ]
+    return {**schema, "fields": fields}
+
+
 class TypedResults:
     """Makes the values of one typed route, and reads them back.
 

@@ -40,6 +40,7 @@ SCALARS: st.SearchStrategy[Pair] = st.sampled_from(
         ({"type": "boolean"}, st.booleans()),
         ({"type": "integer"}, LONG),
         ({"type": "number"}, DOUBLE),
+        ({"type": "number", "multipleOf": 0.1}, exact(1)),
         ({"type": "number", "multipleOf": 0.01}, exact(2)),
         ({"type": "number", "multipleOf": 0.000001}, exact(6)),
         ({"type": "string", "extend:type": "date"}, st.dates().map(date.isoformat)),
