@@ -233,6 +233,9 @@ def _typed(config: Config, name: str, route: Route) -> Iterator[Finding]:
             f"is missing: name the file that `extend-connector schemas generate --route {name}` shall write",
             (key,),
         )
+    registry = config.schema_registry
+    if registry.url and registry.subject_naming != "topic":
+        return
     prefixes = config.prefixes()
     others = [each for each, prefix in prefixes.items() if each != name and prefix == prefixes[name]]
     if prefixes[name] == config.output.prefix or others:
@@ -240,8 +243,8 @@ def _typed(config: Config, name: str, route: Route) -> Iterator[Finding]:
         yield Finding(
             (*path, "prefix"),
             f"must be the route's own, for example {name}: a topic of typed results has one schema, and {who} would "
-            f"go to {prefixes[name]}.* too",
-            (("output", "prefix"), ("name",), key),
+            f"go to {prefixes[name]}.* too. With a schema registry, subject_naming topic-record allows it",
+            (("output", "prefix"), ("name",), key, ("schema_registry",)),
         )
 
 

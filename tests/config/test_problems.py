@@ -415,3 +415,12 @@ def test_a_typed_route_beside_others_is_right() -> None:
 def test_a_schema_that_is_not_used_is_told() -> None:
     (warning,) = parsed("routes: {a: {output: {schema_file: a.avsc}}}").warnings
     assert str(warning).endswith("routes.a.output.schema_file: is not used: it goes with typed: true")
+
+
+def test_a_registry_that_names_by_record_needs_no_prefix_of_a_route() -> None:
+    routes = "routes: {a: {run: extract, output: {typed: true, schema_file: a.avsc}}, b: {}}"
+    registry = "schema_registry: {url: 'http://registry', subject_naming: topic-record}"
+    assert not parsed(f"{{name: n, {routes}, {registry}}}").warnings
+    assert (
+        problem(f"{{name: n, {routes}, {registry.replace('topic-record', 'topic')}}}").path == "routes.a.output.prefix"
+    )

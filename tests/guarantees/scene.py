@@ -36,7 +36,7 @@ from connector.config.routes import Route
 from connector.config.sections import Admin, Follow, Output, Start
 from connector.core.record import Headers, Partition
 from connector.core.run_types import dead_letter_topic, status_topics
-from connector.core.topics import journal_topic, missing, plan_topics
+from connector.core.topics import journal_topic, missing
 from connector.simulator.rules import Rule
 from connector.simulator.server import SimulatorServer
 from connector.simulator.settings import Lifetimes, Settings
@@ -220,9 +220,13 @@ class Scene:
         added = self.admin.create_partitions([NewPartitions(topic, partitions)])
         await asyncio.to_thread(added[topic].result, SECONDS)
 
-    def _create_topics(self, partitions: int) -> None:
-        config = self.config()
-        plan = plan_topics(self.name, [self.topic], self.name)
+    async def add_topics(self, config: Config) -> None:
+        """Make the topics that another configuration needs."""
+        await asyncio.to_thread(self._create_topics, self.partitions, config)
+
+    def _create_topics(self, partitions: int, wanted: Config | None = None) -> None:
+        config = wanted or self.config()
+        plan = config.topic_plan()
         with Cluster(client_properties(config.kafka, f"{self.name}-test")) as cluster:
             facts = cluster.topics(plan.names())
             cluster.create_topics(

@@ -88,3 +88,15 @@ async def test_other_routes_stay_as_they_are() -> None:
         await w.until(w.results)
         (result,) = w.results("PROCESSED")
         assert "value" not in result
+
+
+@virtually
+async def test_with_oversize_fail_a_value_that_is_too_large_is_a_failure_on_the_routes_own_topic() -> None:
+    async with world(Options(typed={"documents": TYPED}, limit=2500, oversize="fail")) as w:
+        w.api.outputs = {"run_1": b'{"value":{"note":"' + b"x" * 3000 + b'"}}'}
+        w.send()
+        await w.until(lambda: w.kafka.topics[f"{TYPED_PREFIX}.failed"])
+        (record,) = w.kafka.topics[f"{TYPED_PREFIX}.failed"]
+        result = TYPED.codec.decode(record.value or b"")
+        assert (result["status"], result["failure_reason"]) == ("FAILED", "CONNECTOR_RESULT_TOO_LARGE")
+        assert (result["value"], result["output"], result["output_state"]) == (None, None, "omitted")
