@@ -26,9 +26,10 @@ from connector.core.record import OutRecord
 from connector.core.result import Failure, result_record
 from connector.core.result_again import NotAgain, Told, check_run, later
 from connector.core.run import Run
-from connector.core.run_types import FAILED, status_topics, topic_of
+from connector.core.run_types import FAILED, topic_of
 from connector.core.tag import Tag
 from connector.outputs import OutputClient, open_downloader
+from connector.typed_routes import typed_routes
 
 _COMMAND = "replay"
 _API_SECONDS = 60.0
@@ -82,7 +83,7 @@ def _producer(settings: Config, tag: Tag, most: int) -> ExclusiveProducer:
 
 
 def _limits(settings: Config) -> Mapping[str, int]:
-    names = status_topics(settings.output.prefix)
+    names = settings.result_topics()
     with open_cluster(settings, f"{settings.name}-{_COMMAND}") as cluster:
         facts = cluster.topics(names)
     missing = [name for name in names if name not in facts]
@@ -130,7 +131,7 @@ async def _codecs(settings: Config) -> CodecOf:
 def _last_told(settings: Config, tag: Tag, reader: Reads) -> Told:
     told: Told | None = None
     needle = f"{tag}@".encode()
-    for record in committed_records(settings, _COMMAND, status_topics(settings.output.prefix), wait=True):
+    for record in committed_records(settings, _COMMAND, settings.result_topics(), wait=True):
         if needle not in (record.value or b""):
             continue
         try:
@@ -157,7 +158,9 @@ async def _read(settings: Config, run_type: str, run_id: str) -> Run:
 
 
 def _record(settings: Config, entry: Entry, run: Run, limits: Mapping[str, int], codec_of: CodecOf) -> OutRecord:
-    prefix, route, now_ms = settings.output.prefix, entry.request.route, Clock().wall_ms()
+    route, now_ms = entry.request.route, Clock().wall_ms()
+    prefix = settings.prefixes().get(route, settings.output.prefix)
+    typed = typed_routes(settings).get(route)
     topic, failed = topic_of(prefix, run.status), topic_of(prefix, FAILED)
     fails = settings.output.oversize == "fail"
     return result_record(
@@ -170,6 +173,7 @@ def _record(settings: Config, entry: Entry, run: Run, limits: Mapping[str, int],
         max_bytes=limits[topic],
         codec=codec_of(route, topic),
         failure=Failure(failed, limits[failed], codec_of(route, failed)) if fails else None,
+        typed=typed.typed(run.run_type, run.output) if typed else None,
     )
 
 
