@@ -2,7 +2,7 @@
 
 A test with real brokers waits most of its time, for elections, sessions and settle windows, and has time limits; a pure
 one keeps a core busy and does not care how slow it is. So at most two tests with brokers run at a time: one of those in
-which something breaks, and one of those in which there is much to do. Each lane starts a broker of its own; what needs a
+which something breaks, and one of those in which there is much to do. Each lane starts its own broker; what needs a
 schema registry is in the second. Who comes to the end of a lane goes on with the pure tests, so that both processes end
 together. The long chaos run comes after all others, and has the machine for itself.
 
