@@ -10,6 +10,7 @@ from _pytest.terminal import TerminalReporter
 _PROPERTY = "figures"
 _COUNTED = "counted"
 _NAMES = 300
+_SHORT_SECONDS = 120.0
 
 Say = Callable[[str], None]
 Count = Callable[..., None]
@@ -42,10 +43,28 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         if name == _COUNTED and report.outcome == "passed":
             what, thing = pair
             counted.setdefault(what, set()).add(thing)
+    said += _shares(terminalreporter)
     if said or counted:
         terminalreporter.section("figures")
         for text in [*said, *(_counted(what, things) for what, things in sorted(counted.items()))]:
             terminalreporter.line(text)
+
+
+def _shares(terminalreporter: TerminalReporter) -> list[str]:
+    """What each folder of tests took of all processes' time, fixtures included; nothing of a short run."""
+    spent: dict[str, float] = {}
+    for each in (each for reports in terminalreporter.stats.values() for each in reports):
+        if isinstance(each, pytest.TestReport):
+            folder = "/".join(each.nodeid.split("/")[1:-1]) or "tests"
+            spent[folder.partition("/")[0]] = spent.get(folder.partition("/")[0], 0.0) + each.duration
+    total = sum(spent.values())
+    if total < _SHORT_SECONDS:
+        return []
+    largest = sorted(spent.items(), key=lambda item: -item[1])
+    shares = ", ".join(
+        f"{folder} {100 * seconds / total:.0f} %" for folder, seconds in largest if seconds > total / 100
+    )
+    return [f"{total / 60:.0f} minutes of tests: {shares}"]
 
 
 def _counted(what: str, things: Collection[str]) -> str:
