@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 _LAST = "tests/chaos/test_chaos.py"
 _TRAFFIC = ("tests/acceptance/", "tests/chaos/test_webhooks.py", "tests/guarantees/test_registry.py", "tests/kafka/")
-_FAULTS = ("tests/chaos/", "tests/guarantees/")
+_FAULTS = ("tests/chaos/", "tests/guarantees/", "tests/watch/")
 
 
 class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types

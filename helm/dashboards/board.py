@@ -91,8 +91,8 @@ def _asked(name: str, label: str, query: str, every: str | None) -> Json:
 
 def _annotations() -> Iterator[Json]:
     for name, colour, query in (
-        ("Processes started", "blue", "sum by (pod) (changes(process_start_time_seconds{}[])) > 0"),
-        ("Partitions given away", "orange", 'sum by (pod) (increase(rebalances_total{kind=~"revoked|lost"}[])) > 0'),
+        ("Processes started", "blue", "count by (pod) (time() - process_start_time_seconds{} < 60)"),
+        ("Partitions moved", "orange", 'sum by (pod) (increase(rebalances_total{kind="assigned"}[])) > 0'),
     ):
         yield {
             "name": name,

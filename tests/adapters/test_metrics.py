@@ -136,16 +136,16 @@ def test_every_result_of_a_webhook_has_its_series() -> None:
 def test_codes_stop_growing_at_their_limit() -> None:
     metrics = Metrics()
     for number in range(1000):
-        metrics.produce_errors.labels(error=f"_CODE_{number}").inc()
+        metrics.starts_refused.labels(reason=f"_CODE_{number}").inc()
     series = [
         sample
         for family in metrics.registry.collect()
-        if family.name == f"{PREFIX}produce_errors"
+        if family.name == f"{PREFIX}starts_refused"
         for sample in family.samples
     ]
     assert len(series) == 65
-    assert value(metrics, "produce_errors_total", error="_CODE_0") == 1
-    assert value(metrics, "produce_errors_total", error="other") == 1000 - 64
+    assert value(metrics, "starts_refused_total", reason="_CODE_0") == 1
+    assert value(metrics, "starts_refused_total", reason="other") == 1000 - 64
 
 
 def test_a_forgotten_label_is_named() -> None:
@@ -157,6 +157,7 @@ def test_series_of_closed_sets_exist_before_the_first_event() -> None:
     metrics = Metrics()
     assert value(metrics, "transactions_total", end="unclear") == 0
     assert value(metrics, "records_skipped_total", reason="tombstone") == 0
+    assert value(metrics, "api_requests_total", operation="create", code="401") == 0
     assert value(metrics, "end_to_end_duration_seconds_count", outcome="PROCESSED") == 0
 
 

@@ -197,7 +197,7 @@ class Metrics:
         self.produce_errors = define.counters(
             "produce_errors_total",
             "Records that Kafka did not take, by librdkafka's error name; their transaction is repeated.",
-            error=Codes(),
+            error=Codes("MSG_SIZE_TOO_LARGE", "TOPIC_AUTHORIZATION_FAILED", "NOT_ENOUGH_REPLICAS"),
         )
 
     def _define_starts(self, define: Definer) -> None:
@@ -236,7 +236,7 @@ class Metrics:
             "api_requests_total",
             "Requests to the API, by HTTP status, or by class of error when no status came back.",
             operation=OneOf(*OPERATIONS, "other"),
-            code=Codes(),
+            code=Codes("200", "401", "403", "429"),
         )
         self.api_request_duration_seconds = define.histograms(
             "api_request_duration_seconds",
