@@ -148,6 +148,32 @@ _SIGNALS = (
     ),
 )
 
+_TYPED = (
+    bars(
+        "Typed results, by fit",
+        "Outputs of routes with typed results, by how much of them the value holds; none is sent as JSON.",
+        {"{{route}} {{fit}}": "sum by (route, fit) (increase(typed_values_total{}[]))"},
+    ),
+)
+
+_REGISTRY = (
+    bars(
+        "Schemas looked up, by result",
+        "Answers of the schema registry; refused and changed make dead letters of the records that need the schema.",
+        {"{{result}}": "sum by (result) (increase(schema_lookups_total{}[]))"},
+    ),
+    lines(
+        "Waiting for a schema",
+        "Input partitions whose next record needs a schema that is not known yet, and workers to whom the registry "
+        "does not tell one.",
+        "short",
+        {
+            "partitions": "sum(partitions_awaiting_schema{})",
+            "workers without an answer": "sum(registry_unavailable{})",
+        },
+    ),
+)
+
 _PROCESS = (
     lines(
         "Event loop lag p99, by pod",
@@ -190,5 +216,6 @@ INTERNALS: Rows = {
     "Starts": _STARTS,
     "Following": _FOLLOWING,
     "Signals and webhooks": _SIGNALS,
+    "Schemas": (*_REGISTRY, *_TYPED),
     "Processes": _PROCESS,
 }

@@ -186,6 +186,11 @@ def test_the_overview_answers_the_questions_of_an_operator() -> None:
     assert all(f"histogram_quantile({quantile}, " in text for quantile in (0.5, 0.95, 0.99))
 
 
+def test_every_metric_is_on_a_dashboard() -> None:
+    shown = {known.name for name, known in series().items() if any(name in text for text in texts().values())}
+    assert {known.name for known in series().values()} - shown == set()
+
+
 def test_grafana_gets_the_dashboards_byte_for_byte() -> None:
     config = one(render(values_of(CHART / "ci" / "full-values.yaml")), "ConfigMap", "-dashboards")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"

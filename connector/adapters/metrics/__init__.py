@@ -387,7 +387,7 @@ class Metrics:
         """
         self.records_consumed.prepare(topic=inputs)
         self.results_produced.prepare(topic=outputs)
-        for metric in (self.runs_started, self.credits, self.runs_finished, self.starts_stopped):
+        for metric in (self.runs_started, self.credits, self.runs_finished, self.typed_values, self.starts_stopped):
             metric.prepare(route=routes)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
