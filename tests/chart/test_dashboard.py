@@ -14,6 +14,7 @@ from connector.adapters.metrics import PREFIX, Metrics
 from helm.dashboards.promql import series, whole
 from helm.dashboards.written import texts
 from tests.chart.engine import CHART, one, render, values_of
+from tests.summary import Say
 
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
 FROM_THE_SCRAPE = {"namespace", "job", "pod", "le"}
@@ -186,9 +187,12 @@ def test_the_overview_answers_the_questions_of_an_operator() -> None:
     assert all(f"histogram_quantile({quantile}, " in text for quantile in (0.5, 0.95, 0.99))
 
 
-def test_every_metric_is_on_a_dashboard() -> None:
+def test_every_metric_is_on_a_dashboard(say: Say) -> None:
     shown = {known.name for name, known in series().items() if any(name in text for text in texts().values())}
     assert {known.name for known in series().values()} - shown == set()
+    drawn = [panel for path in DASHBOARDS for panel in panels(load(path))]
+    asked = sum(len(panel["targets"]) for panel in drawn)
+    say(f"dashboards: {len(DASHBOARDS)}, with {len(drawn)} panels and {asked} queries, about {len(shown)} metrics")
 
 
 def test_grafana_gets_the_dashboards_byte_for_byte() -> None:
