@@ -7,7 +7,7 @@ from helm.dashboards.panels import bars, heatmap, lines, stacked, stat
 
 _OWN_SHARE = """(
   sum(increase(unclear_starts_total{end="parked"}[]))
-  + sum(increase(own_ends_total{reason!="CONNECTOR_TIMED_OUT"}[]))
+  + sum(increase(own_ends_total{reason="CONNECTOR_RESULT_UNREADABLE"}[]))
 ) / (
   sum(increase(unclear_starts_total{end="parked"}[])) + (sum(increase(runs_finished_total{}[])) > 0)
 )"""

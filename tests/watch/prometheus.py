@@ -112,6 +112,11 @@ class Prometheus:
         found = self.query(f'max by (alertname) (max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s]))')
         return {sample["metric"]["alertname"] for sample in found}
 
+    def sentences(self) -> dict[str, str]:
+        """What alerts that are active now say, by their name."""
+        answer = httpx.get(f"{self._url}/api/v1/alerts", timeout=30, trust_env=False).json()
+        return {each["labels"]["alertname"]: each["annotations"]["summary"] for each in answer["data"]["alerts"]}
+
     def _ask(self, what: str, parameters: Mapping[str, str | float]) -> list[dict[str, Any]]:
         answer = httpx.get(f"{self._url}/api/v1/{what}", params=dict(parameters), timeout=30, trust_env=False)
         body = answer.json()

@@ -73,6 +73,7 @@ async def test_every_panel_shows_something_and_every_alert_is_about_something(
             await go_through_it_all(watched, server)
             empty = [*empty_panels(server), *empty_alerts(server)]
             fired = server.fired()
+            sentences = server.sentences()
             assert not server.has_data(NOTHING), "an empty panel would not be noticed"
         except TimeoutError as error:
             raise TimeoutError(f"{error} Fired: {sorted(server.fired())}\n{logs(fleet.folder)}") from error
@@ -80,6 +81,8 @@ async def test_every_panel_shows_something_and_every_alert_is_about_something(
             server.process.kill()
     assert empty == []
     assert fired >= FIRED
+    assert sentences
+    assert [each for each in sentences.values() if "{{" in each or "error" in each or "no value" in each] == []
     panels = [panel for dashboard in dashboards().values() for panel in dashboard["panels"] if panel["type"] != "row"]
     count = sum(len(panel["targets"]) for panel in panels)
     say(
