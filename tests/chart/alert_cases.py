@@ -40,6 +40,7 @@ _PARKED = 'unclear_starts_total{end="parked"}'
 _ADOPTED = 'unclear_starts_total{end="adopted"}'
 _UNREADABLE = 'own_ends_total{reason="CONNECTOR_RESULT_UNREADABLE"}'
 _NO_FILE = 'dead_letters_total{reason="NO_FILE"}'
+_DROPPED = 'dead_letters_total{reason="DROPPED"}'
 _REFUSED = 'dead_letters_total{reason="REFUSED_BY_API"}'
 _SEEN = 'result_detection_delay_seconds_count{via="poll"}'
 _SOON = 'result_detection_delay_seconds_bucket{via="poll", le="30.0"}'
@@ -86,13 +87,18 @@ CASES = (
         silent=[
             {_FINISHED: "0+2x360", _PARKED: "0+0.1x320 32x40", _UNREADABLE: "0x360"},
             {_FINISHED: "0+2x360", _FAILED: "0+2x360", _PARKED: "0x360", _UNREADABLE: "0x360"},
+            {_FINISHED: "0+0.5x360", _PARKED: "0+0.05x360", _UNREADABLE: "0x360"},
         ],
     ),
     Case(
         "ExtendErrorBudgetShrinks",
         4320,
         fires=[{_FINISHED: "0+10x432", _PARKED: "0+0.1x432", _UNREADABLE: "0x432"}],
-        silent=[{_FINISHED: "0+10x432", _FAILED: "0+10x432", _PARKED: "0x432", _UNREADABLE: "0x432"}],
+        silent=[
+            {_FINISHED: "0+10x432", _FAILED: "0+10x432", _PARKED: "0x432", _UNREADABLE: "0x432"},
+            {_FINISHED: "0+10x432", _PARKED: "0+0.1x350 35x82", _UNREADABLE: "0x432"},
+            {_FINISHED: "0+1x432", _PARKED: "0+0.1x432", _UNREADABLE: "0x432"},
+        ],
         step=10,
     ),
     Case(
@@ -101,6 +107,10 @@ CASES = (
         fires=[{_SEEN: "0+2x60", _SOON: "0+1x60"}],
         silent=[
             {_SEEN: "0+2x60", _SOON: "0+2x60"},
+            # It is over.
+            {_SEEN: "0+2x60", _SOON: "0+1x40 42+2x20"},
+            # Too few to speak of shares.
+            {_SEEN: "0+0.2x60", _SOON: "0x60"},
             {_SEEN.replace("poll", "adopted"): "0+2x60", _SOON.replace("poll", "adopted"): "0+1x60"},
         ],
     ),
@@ -120,13 +130,19 @@ CASES = (
         "ExtendDeadLetters",
         10,
         fires=[{_NO_FILE: "0x5 2x9"}],
-        silent=[{_NO_FILE: "2x15", 'dead_letters_total{reason="DROPPED"}': "0x5 2x9"}],
+        silent=[{_NO_FILE: "2x15", _DROPPED: "0x5 2x9"}],
     ),
     Case(
         "ExtendManyDeadLetters",
         60,
-        fires=[{_NO_FILE: "0+1x60", _FINISHED: "0+10x60"}],
+        fires=[
+            {_NO_FILE: "0+1x60", _FINISHED: "0+10x60"},
+            {_NO_FILE: "0+1x60", _FINISHED: "0+10x60", _DROPPED: "0+1000x60"},
+        ],
         silent=[
+            # What a person dropped is no alarm for a person.
+            {_NO_FILE: "0+0.5x60", _FINISHED: "0+100x60", _DROPPED: "0+10x60"},
+            {_NO_FILE: "0+0.1x60", _FINISHED: "0+2x60", _DROPPED: "0+1x60"},
             {_NO_FILE: "0x30 5x30", _FINISHED: "0+1x60"},
             {_NO_FILE: "0x30 25x30", _FINISHED: "0+100x60"},
         ],
@@ -147,6 +163,7 @@ CASES = (
         silent=[
             {**_STANDS, **_IN_FLIGHT, _LAG: "0x60"},
             {**_STANDS, **_IN_FLIGHT, 'runs_started_total{route="a"}': "0+1x60"},
+            {**_STANDS, **_IN_FLIGHT, 'records_consumed_total{topic="in"}': "0+1x60"},
             {**_STANDS, **_IN_FLIGHT, _STOPPED: "1x60"},
             {**_STANDS, **_AT_LIMIT},
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 from collections.abc import Iterator
@@ -102,14 +103,27 @@ def whole(name: str) -> str:
 
 
 def promtool_test(case: Case, world: Series, *, fires: bool) -> dict[str, Any]:
-    expected = [{"labels": "{}", "value": 1}] if fires else []
-    expr = f'group(ALERTS{{alertname="{case.alert}", alertstate="firing"}})'
+    asked = [_expects(f'group(ALERTS{{alertname="{case.alert}", alertstate="firing"}})', case, 1 if fires else None)]
+    patience = minutes(alerts()[case.alert].get("for", "0m"))
+    if fires and patience:
+        # Before it fired it was pending, for just as long as it says.
+        pending = f'max(count_over_time(ALERTS{{alertname="{case.alert}", alertstate="pending"}}[{case.at}m]))'
+        asked.append(_expects(pending, case, math.ceil(patience / case.pace)))
     return {
         "name": f"{case.alert} {'fires' if fires else 'is silent'}",
         "interval": f"{case.step}m",
         "input_series": [{"series": whole(name), "values": values} for name, values in world.items()],
-        "promql_expr_test": [{"expr": expr, "eval_time": f"{case.at}m", "exp_samples": expected}],
+        "promql_expr_test": asked,
     }
+
+
+def _expects(expr: str, case: Case, value: int | None) -> dict[str, Any]:
+    samples = [] if value is None else [{"labels": "{}", "value": value}]
+    return {"expr": expr, "eval_time": f"{case.at}m", "exp_samples": samples}
+
+
+def minutes(duration: str) -> int:
+    return int(duration[:-1]) * {"m": 1, "h": 60}[duration[-1]]
 
 
 def promtool_tests(case: Case) -> Iterator[dict[str, Any]]:
