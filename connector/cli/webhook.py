@@ -22,7 +22,7 @@ from connector.core.errors import ConfigurationError, ConnectorError, Problem
 from connector.core.signals.webhook_event import EVENTS
 from connector.core.tag import Tag
 from connector.webhook.ingress import Ingress, find_topic, verifier_of
-from connector.webhook.sending import deliver, event_body
+from connector.webhook.sending import deliver, event_body, signed_headers
 
 _HINTS = {
     401: " The ingress knows another secret: compare webhook.secret_files, and EXTEND_WEBHOOK_SECRET, here and there.",
@@ -110,7 +110,7 @@ def _send(config: Config, url: str | None, *, event: str, tag: str | None, run_i
     verifier_of(config.webhook.secrets)
     secret = config.webhook.secrets[0].reveal().encode()
     body = event_body(event, run_id, parsed)
-    status = deliver(url, body, secret, int(time.time()))
+    status = deliver(url, body, signed_headers(body, secret, int(time.time())))
     if event not in EVENTS:
         typer.echo(f"The event {event} is one that the connector ignores.", err=True)
     typer.echo(f"{url} answered {status}.")

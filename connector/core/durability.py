@@ -72,5 +72,17 @@ def durability(journal: str, facts: TopicFacts, brokers: int) -> list[Remark]:
     return remarks
 
 
+def unwritable(topic: str, facts: TopicFacts) -> str | None:
+    """A sentence when no record can ever be written to a topic, because it asks for more replicas than it has."""
+    in_sync = min_in_sync(facts)
+    if in_sync is None or in_sync <= facts.replicas:
+        return None
+    return (
+        f"The topic {topic} has min.insync.replicas={in_sync} and {_counted(facts.replicas)}: every write to it is "
+        "refused. Mend it: kafka-configs.sh --bootstrap-server <servers> --alter --entity-type topics "
+        f"--entity-name {topic} --add-config min.insync.replicas={max(1, facts.replicas - 1)}"
+    )
+
+
 def _counted(replicas: int) -> str:
     return f"{replicas} replica{'' if replicas == 1 else 's'}"

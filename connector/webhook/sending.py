@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from connector.core.errors import ConfigurationError, ConnectorError, Problem
@@ -48,14 +49,13 @@ def signed_headers(body: bytes, secret: bytes, now: int) -> dict[str, str]:
     }
 
 
-def deliver(url: str, body: bytes, secret: bytes, now: int) -> int:
+def deliver(url: str, body: bytes, headers: Mapping[str, str]) -> int:
     """Send a webhook, once, and return the status of the answer. Blocks.
 
     Args:
         url: where to.
         body: what.
-        secret: the signing secret.
-        now: seconds since the epoch.
+        headers: from `signed_headers`; without its two headers it is not signed.
 
     Raises:
         ConfigurationError: the address is none.
@@ -69,7 +69,7 @@ def deliver(url: str, body: bytes, secret: bytes, now: int) -> int:
         raise ConfigurationError([Problem("URL", "is no address that begins with http:// or https://")]) from None
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
-        connection.request("POST", target, body, signed_headers(body, secret, now))
+        connection.request("POST", target, body, dict(headers))
         status: int = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         raise ConnectorError(f"Nobody answers at {parts.scheme}://{parts.netloc} ({type(error).__name__}).") from None

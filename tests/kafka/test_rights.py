@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not mark what it exports
-    AclBinding,
     AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
     ResourceType,
 )
 
@@ -25,118 +18,24 @@ from connector.adapters.kafka.reading import AssignedReader
 from connector.core.errors import TopicError
 from connector.core.record import OutRecord, Partition, Record
 from connector.core.topics import TopicSpec
-from tests.kafka.jars import cache_folder, fetch_jars, read_lock
-from tests.kafka.node import Node, node_ports
-from tests.ports import HOST
+from tests.kafka.guarded import USER, Password, Settings, guarded_broker
 
 pytestmark = pytest.mark.kafka
 
-USER = "invoices"
 TOPIC = "documents"
 OPEN = "open-documents"
 READABLE = "readable-documents"
 
 
-@dataclass(frozen=True)
-class Password:
-    text: str
-
-    def reveal(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The section `kafka` of a configuration."""
-
-    bootstrap_servers: str
-    password: Password = field(default_factory=lambda: Password("right-canary"))
-    properties: Mapping[str, str | int | float | bool] = field(
-        default_factory=lambda: {
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": USER,
-        },
-    )
-    transaction_timeout: float = 15.0
-    session_timeout: float = 20.0
-
-
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address at which users log in; without a login everything is allowed, for the broker itself."""
-    jars = cache_folder()
-    fetch_jars(read_lock(), jars)
-    own, extra = node_ports(2)
-    address = f"{HOST}:{extra.client}"
-    login = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="right-canary";'
-    more = {
-        "listeners": f"PLAINTEXT://{HOST}:{own.client},GUARDED://{address},CONTROLLER://{HOST}:{own.controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{own.client},GUARDED://{address}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.guarded.plain.sasl.jaas.config": login,
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "super.users": "User:ANONYMOUS",
-    }
-    folder: Path = tmp_path_factory.mktemp("kafka-guarded")
-    node = Node(1, (own,), folder / "node", jars, more)
-    formatter = node.formatter("AAAAAAAAAAAAAAAAAAAAAQ", alone=True)
-    try:
-        formatter.start()
-        assert formatter.wait(60) == 0, formatter.log_tail()
-        node.process.start()
-        with Cluster({"bootstrap.servers": node.address}, timeout=1) as cluster:
-            _await(cluster, node)
-        with Cluster({"bootstrap.servers": node.address}, timeout=30) as cluster:
+    """The address at which the user may describe and write two topics, read one, and not look at their settings."""
+    with guarded_broker(tmp_path_factory.mktemp("kafka-guarded")) as broker:
+        with Cluster({"bootstrap.servers": broker.own}, timeout=30) as cluster:
             cluster.create_topics([TopicSpec(TOPIC, 1), TopicSpec(OPEN, 1), TopicSpec(READABLE, 1)])
-        _allow(node.address)
-        yield address
-    finally:
-        formatter.kill()
-        node.process.kill()
-
-
-def _await(cluster: Cluster, node: Node) -> None:
-    until = time.monotonic() + 60
-    while not _answers(cluster):
-        assert node.process.running, node.process.log_tail()
-        assert time.monotonic() < until, node.process.log_tail()
-
-
-def _answers(cluster: Cluster) -> bool:
-    try:
-        cluster.topics([TOPIC])
-    except TopicError:
-        return False
-    return True
-
-
-def _allow(address: str) -> None:
-    """The user may describe and write two topics, read one of them, and not look at their settings."""
-    admin = AdminClient({"bootstrap.servers": address})
-    rules = [
-        AclBinding(
-            ResourceType.TOPIC,
-            topic,
-            ResourcePatternType.LITERAL,
-            f"User:{USER}",
-            "*",
-            operation,
-            AclPermissionType.ALLOW,
-        )
-        for topic, operation in (
-            (OPEN, AclOperation.DESCRIBE),
-            (OPEN, AclOperation.WRITE),
-            (READABLE, AclOperation.READ),
-            (READABLE, AclOperation.WRITE),
-        )
-    ]
-    for future in admin.create_acls(rules).values():
-        try:
-            future.result(timeout=20)
-        except KafkaException as error:
-            pytest.fail(str(error))
+        broker.allow(ResourceType.TOPIC, OPEN, AclOperation.DESCRIBE, AclOperation.WRITE)
+        broker.allow(ResourceType.TOPIC, READABLE, AclOperation.READ, AclOperation.WRITE)
+        yield broker.address
 
 
 def test_a_wrong_password_is_told_as_such_and_not_shown(guarded: str) -> None:

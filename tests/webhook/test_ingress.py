@@ -20,7 +20,7 @@ from connector.core.record import Partition, Record
 from connector.core.signals.signal import Doorbell
 from connector.webhook import ingress
 from connector.webhook.ingress import Ingress
-from connector.webhook.sending import deliver, event_body
+from connector.webhook.sending import deliver, event_body, signed_headers
 from tests.webhook.stage import SECRET, TAG, TOPIC, event, request, until
 
 OTHER = "wss_another_secret_that_is_long"
@@ -132,8 +132,10 @@ async def test_what_is_sent_as_a_test_is_taken(broker: MockBroker) -> None:
         url = f"http://127.0.0.1:{process.port}/webhooks/extend"
         for kind, tag in (("workflow_run.completed", TAG), ("extract_run.processed", None), ("of.the.future", None)):
             body = event_body(kind, "workflow_run_1", tag)
-            assert await asyncio.to_thread(deliver, url, body, SECRET, int(time.time())) == 204
-            assert await asyncio.to_thread(deliver, url, body, OTHER.encode(), int(time.time())) == 401
+            for secret, status in ((SECRET, 204), (OTHER.encode(), 401)):
+                headers = signed_headers(body, secret, int(time.time()))
+                assert await asyncio.to_thread(deliver, url, body, headers) == status
+            assert await asyncio.to_thread(deliver, url, body, {}) == 401
         found = await asyncio.to_thread(signals_in, broker, 1)
         assert found[-1] == Doorbell(TAG, "workflow_run_1")
 
@@ -141,9 +143,9 @@ async def test_what_is_sent_as_a_test_is_taken(broker: MockBroker) -> None:
 @pytest.mark.parametrize("url", ["nowhere", "ftp://here/x", "http://[::1", "http://here:99999/"])
 def test_an_address_that_is_none_is_a_mistake_of_the_person(url: str) -> None:
     with pytest.raises(ConfigurationError, match="address"):
-        deliver(url, b"{}", SECRET, 0)
+        deliver(url, b"{}", {})
 
 
 def test_an_address_where_nobody_answers_is_named() -> None:
     with pytest.raises(ConnectorError, match=r"http://127\.0\.0\.1:1 "):
-        deliver("http://127.0.0.1:1/x?token=a", b"{}", SECRET, 0)
+        deliver("http://127.0.0.1:1/x?token=a", b"{}", {})

@@ -23,7 +23,11 @@ def count_brokers(properties: Mapping[str, object], timeout: float) -> int:
     troubles = Troubles(properties)
     try:
         admin = AdminClient(with_troubles(properties, troubles))
+    except KafkaException as error:
+        raise troubles.explain(error, "Describe", "cluster") from error
+    try:
         found = admin.list_topics(topic="", timeout=timeout)
     except KafkaException as error:
+        admin.poll(0)  # now the reason is told, which hides behind a timeout
         raise troubles.explain(error, "Describe", "cluster") from error
     return len(found.brokers)
