@@ -76,6 +76,7 @@ lock: ## solve the dependencies again and write requirements/*.txt
 	$(LOCK) pyproject.toml -o requirements/run.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/run.txt -o requirements/dev.txt
 	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(LOCK) --group sbom -o requirements/sbom.txt
 	$(LOCK) --group lock -o requirements/lock.txt
 
 schemas: .venv/.installed ## write what is made from the settings again; keep a changed Avro schema as its next version

@@ -2,7 +2,8 @@
 
 One that is installed is used. Otherwise apt's own client fetches its package, from wherever this machine gets packages,
 and it is unpacked below ``.cache``: nothing is installed, no service is started, and only a machine whose package lists
-are empty needs root, for ``apt-get update``.
+are empty needs root, for ``apt-get update``. buildah is the exception: it is of no use without what its
+packages bring into ``/usr/lib`` and ``/etc``. It is installed, as root, or its tests are skipped.
 """
 
 from __future__ import annotations
@@ -35,6 +36,15 @@ def promtool() -> Path:
 def prometheus() -> Path:
     """Prometheus itself."""
     return _program("prometheus", ("prometheus",))
+
+
+@pytest.fixture(scope="session")
+def buildah() -> Path:
+    """A builder of images that needs no service."""
+    found = shutil.which("buildah") or (_install("buildah") and shutil.which("buildah"))
+    if not found:
+        pytest.skip("buildah is not installed and may not be installed here: install Debian's package buildah.")
+    return Path(found)
 
 
 def _program(name: str, packages: Sequence[str]) -> Path:
@@ -87,9 +97,30 @@ def _fetch(package: str) -> bool:
         return True
 
 
+def _install(package: str) -> bool:
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    CACHE.mkdir(parents=True, exist_ok=True)
+    install = (
+        "apt-get",
+        *_PATIENCE,
+        "-y",
+        "-o",
+        "DPkg::Lock::Timeout=100",
+        "install",
+        "--no-install-recommends",
+        package,
+    )
+    with _one_at_a_time():
+        return _runs(*install, folder=str(CACHE)) or (
+            _runs("apt-get", *_PATIENCE, "update", folder=str(CACHE)) and _runs(*install, folder=str(CACHE))
+        )
+
+
 def _runs(*command: str, folder: str) -> bool:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False)
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

@@ -17,7 +17,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 _LAST = "tests/chaos/test_chaos.py"
-_TRAFFIC = ("tests/acceptance/", "tests/chaos/test_webhooks.py", "tests/guarantees/test_registry.py", "tests/kafka/")
+_TRAFFIC = (
+    "tests/acceptance/",
+    "tests/chaos/test_webhooks.py",
+    "tests/guarantees/test_registry.py",
+    "tests/image/",
+    "tests/kafka/",
+)
 _FAULTS = ("tests/chaos/", "tests/guarantees/", "tests/watch/")
 
 

@@ -34,6 +34,7 @@ def pins(name: str) -> dict[str, tuple[str, list[str]]]:
         ("run", RUN),
         ("dev", [*RUN, *GROUPS["dev"]]),
         ("build", [*PROJECT["build-system"]["requires"], *GROUPS["build"]]),
+        ("sbom", GROUPS["sbom"]),
         ("lock", GROUPS["lock"]),
     ],
 )
@@ -51,7 +52,7 @@ def test_a_lock_holds_a_fitting_version_of_everything_that_is_asked_for(lock: st
     assert (missing, unfit) == ([], []), "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["run", "dev", "build", "lock"])
+@pytest.mark.parametrize("lock", ["run", "dev", "build", "sbom", "lock"])
 def test_every_pin_has_hashes(lock: str) -> None:
     assert [name for name, (_, hashes) in pins(lock).items() if not hashes] == []
 
