@@ -8,6 +8,8 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -88,3 +90,15 @@ def test_the_labels_are_those_of_the_open_container_initiative() -> None:
     names = set(re.findall(r"org\.opencontainers\.image\.([\w.]+)=", " ".join(of("LABEL"))))
 
     assert names >= {"title", "description", "licenses", "version", "revision", "source", "base.name", "base.digest"}
+
+
+def test_the_workflow_gives_arguments_and_values_that_exist_and_says_that_it_was_not_run() -> None:
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    declared = {rest.split("=")[0] for rest in of("ARG")}
+    given = set(re.findall(r"^ +([A-Z_]+)=", text.split("build-args: |")[1].split("- name:")[0], re.MULTILINE))
+
+    assert text.startswith("# NOT RUN SO FAR")
+    assert given
+    assert given <= declared
+    assert [path for path in re.findall(r"\bhelm/extend[\w./-]+", text) if not (ROOT / path).exists()] == []
+    assert yaml.safe_load(text)["jobs"].keys() == {"image", "cluster"}
