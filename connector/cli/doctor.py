@@ -15,7 +15,7 @@ from connector.cli.inflight import WIDTH, cell, print_lines
 from connector.cli.loading import ConfigOption, examine_all
 from connector.config import Config
 from connector.core.diagnosis import Diagnosis, Health
-from connector.doctor.examination import examine_brokers, examine_extend, examine_webhook
+from connector.doctor.examination import examine_brokers, examine_extend, examine_schemas, examine_webhook
 from connector.logs import redact, register_secret, silence
 
 _COLOURS = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILED: "red", Health.SKIPPED: "dim"}
@@ -30,7 +30,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per check and line.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Check what a worker needs: brokers, login, rights, topics, API key, clock, and with --url the way of a webhook.
+    """Check what a worker needs: brokers, login, rights, topics, schemas, API key, clock; with --url webhooks too.
 
     Nothing is changed and no run is started. What is missing is named exactly, with the command that mends it. Exit
     code 1 when a check failed; a warning is no failure.
@@ -54,6 +54,7 @@ def doctor(
 
 def _examine(config: Config, url: str | None) -> Iterator[Diagnosis]:
     yield from examine_brokers(config)
+    yield from asyncio.run(examine_schemas(config))
     yield from asyncio.run(examine_extend(config, url))
     yield from examine_webhook(config, url)
 

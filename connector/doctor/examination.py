@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from functools import partial
 
 from connector.adapters.http import HttpApi
+from connector.adapters.registry import SchemaRegistry
 from connector.config import Config
 from connector.core.diagnosis import Diagnosis
 from connector.core.topics import plan_topics
 from connector.doctor.api import examine_api
 from connector.doctor.brokers import Brokers
 from connector.doctor.kafka import examine_kafka
+from connector.doctor.registry import examine_registry
 from connector.doctor.webhook import examine_endpoint, examine_round_trip
+from connector.output_schemas import output_schemas
 from connector.webhook.registration import wanted_of
 from connector.webhook.sending import deliver, event_body, signed_headers
 
@@ -25,6 +28,13 @@ def examine_brokers(config: Config) -> Iterator[Diagnosis]:
     """Brokers, rights and topics. Blocks."""
     plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
     yield from examine_kafka(Brokers(config), plan, config.name)
+
+
+async def examine_schemas(config: Config) -> list[Diagnosis]:
+    """What a worker would hear from the schema registry at its start."""
+    settings = config.schema_registry
+    registry = SchemaRegistry(settings) if settings.url else None
+    return await examine_registry(registry, output_schemas(config), settings.auto_register)
 
 
 async def examine_extend(config: Config, url: str | None) -> list[Diagnosis]:
