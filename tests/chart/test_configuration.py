@@ -25,7 +25,7 @@ from tests.summary import Count
 @scenarios
 def test_the_connector_takes_the_configuration_of_every_container(scenario: Path, tmp_path: Path, count: Count) -> None:
     found = containers_of(values_of(scenario), tmp_path)
-    assert {"run", "check", "topics"} <= {each.command for each in found}
+    assert {"run", "check", "doctor"} <= {each.command for each in found}
     for container in found:
         settings = container.load()
         written = yaml.safe_load(container.file.read_text(encoding="utf-8"))
@@ -51,7 +51,7 @@ def test_every_port_is_the_one_that_the_command_listens_on_and_reachable(scenari
 def test_the_webhook_has_a_kafka_user_of_its_own_and_no_api_key(tmp_path: Path) -> None:
     found = containers_of(values_of("enterprise-webhooks"), tmp_path)
     users = {each.command: each.load().kafka.properties["sasl.username"] for each in found}
-    assert users == {"run": "claims", "check": "claims", "topics": "claims", "webhook": "claims-webhook"}
+    assert users == {"run": "claims", "check": "claims", "doctor": "claims", "webhook": "claims-webhook"}
     (webhook,) = [each for each in found if each.command == "webhook"]
     assert not (webhook.file.parent / "secrets" / "extend-api-key").exists()
 

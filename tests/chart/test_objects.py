@@ -263,11 +263,11 @@ def test_the_job_makes_what_the_values_say() -> None:
     assert container["args"][3:] == ["--create"]
 
 
-def test_the_test_looks_at_the_configuration_and_then_at_the_topics() -> None:
+def test_the_test_looks_at_the_configuration_and_then_asks_the_doctor() -> None:
     pod = pod_of(render(smallest()), f"Pod/{NAME}-test")
     assert pod["restartPolicy"] == "Never"
     assert [each["args"][0] for each in pod["initContainers"]] == ["check"]
-    assert [each["args"][0] for each in pod["containers"]] == ["topics"]
+    assert [each["args"][0] for each in pod["containers"]] == ["doctor"]
 
 
 # Rights.

@@ -14,8 +14,8 @@ inline secrets with it, and runs as nobody.
 {{- toJson $command -}}
 {{- end -}}
 
-{{/* What `helm test` runs, one after the other: the configuration is valid; the brokers answer and every topic is right. */}}
+{{/* What `helm test` runs, one after the other: the configuration is valid; brokers, rights, topics, schemas and key are right. */}}
 {{- define "connector.testCommands" -}}
 check: [check, --config, /etc/extend-connector/connector.yaml]
-topics: [topics, --config, /etc/extend-connector/connector.yaml]
+doctor: [doctor, --config, /etc/extend-connector/connector.yaml]
 {{- end -}}
