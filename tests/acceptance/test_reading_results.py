@@ -14,24 +14,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from connector.core.formats.framing import MARKER, Codec, confluent_header
+from connector.cli.framed_results import result_reader
+from connector.config import Registry
+from connector.core.formats.framing import Codec
+from connector.core.result import ResultCodec
 from connector.schema_files import load_schema, version_paths
 from tests.chaos.readers import Raw
 from tests.child_process import ChildProcess
 from tests.guarantees.scene import SECONDS, Scene, open_scene, reference
 from tests.kafka.apicurio import Apicurio
 from tests.kafka.cluster import Kafka
-from tests.kafka.fixtures import made_topics
 from tests.kafka.jars import BrokerUnavailable
 from tests.kafka.java import compile_java, java, reader_jars
 
@@ -57,8 +58,7 @@ class Place:
         prefix: of the topics, in the place of ``documents``.
         expected: the line that an example prints for each result.
         processed: the records of the topic of processed runs.
-        everything: topic and value of every record that is expected.
-        registry: where the registry is, if there is one.
+        registry: where the schema registry is; empty without one.
     """
 
     folder: Path
@@ -66,8 +66,7 @@ class Place:
     prefix: str
     expected: frozenset[str]
     processed: Sequence[Raw]
-    everything: Sequence[tuple[str, bytes]]
-    registry: str = ""
+    registry: str
 
     def adapt(self, text: str, group: str) -> str:
         """A block with the addresses of this place."""
@@ -94,49 +93,35 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    folder = tmp_path_factory.mktemp("reader")
+    return asyncio.run(_written(kafka, tmp_path_factory.mktemp("reader"), ""))
+
+
+@pytest.fixture(scope="module")
+def framed(kafka: Kafka, apicurio: Apicurio, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """The same by a worker with a schema registry."""
+    return asyncio.run(_written(kafka, tmp_path_factory.mktemp("framed-reader"), apicurio.url))
+
+
+async def _written(kafka: Kafka, folder: Path, registry: str) -> Place:
     shutil.copytree(ROOT / "schemas", folder / "schemas")
-    return asyncio.run(_written(kafka, folder))
-
-
-async def _written(kafka: Kafka, folder: Path) -> Place:
     name = f"reading-{uuid4().hex[:8]}"
     topic = f"{name}.processed"
     async with open_scene(kafka, name) as scene:
         await asyncio.to_thread(_take_back, scene, topic)
         for number, document in enumerate(NAMES):
             await scene.write_record(reference(document), key=KEY, headers=HEADERS, partition=number % 2)
-        async with scene.worker():
-            await scene.until_results(len(NAMES))
-        found = await scene.results()
-        results = [result for _, result in found]
+        config = scene.config(schema_registry=Registry(url=registry))
+        async with scene.worker(config) as worker:
+            await worker.until_is("results_produced_total", len(NAMES))
+        processed, failed = await scene.read(topic), await scene.read(f"{name}.failed")
+        decode = result_reader(config).decode
+        results = await asyncio.to_thread(lambda: [decode(raw.value or b"") for raw in (*processed, *failed)])
         assert {each["status"] for each in results} == {"PROCESSED", "FAILED"}
-        processed = await scene.read(topic)
-        later = CODEC.decode(processed[0].value or b"") | {"result_id": "of-a-later-version", "pages": 3}
-        everything = [*((raw.partition.topic, raw.value or b"") for raw, _ in found)]
-        everything.append((topic, _later_version(folder).encode(later)))
-        await asyncio.to_thread(_write, scene.kafka, *everything[-1])
+        later = results[0] | {"result_id": "of-a-later-version", "pages": 3}
+        await asyncio.to_thread(_write, kafka, topic, _later_version(folder, registry, topic).encode(later))
     lines = {f"{each['result_id']} {each['status']} {each['output'] or 'null'}" for each in (*results, later)}
     assert len(lines) == len(NAMES) + 1
-    return Place(folder, kafka.bootstrap_servers, name, frozenset(lines), processed, everything)
-
-
-@pytest.fixture(scope="module")
-def framed(place: Place, kafka: Kafka, apicurio: Apicurio) -> Place:
-    """The same results, framed for a registry which has their schemas."""
-    prefix = f"{place.prefix}-framed"
-    ids: dict[bytes, int] = {}
-    for path in version_paths(place.folder / "schemas", "run_result"):
-        subject = f"{apicurio.url}/subjects/{prefix}.processed-value/versions"
-        text = path.read_text()
-        answer = httpx.post(subject, json={"schema": text}, timeout=30, trust_env=False).raise_for_status()
-        ids[MARKER + Codec(json.loads(text)).fingerprint] = answer.json()["id"]
-    assert len(set(ids.values())) == len(ids) > 1
-    topics = tuple(f"{prefix}.{status}" for status in ("processed", "failed"))
-    made_topics(AdminClient({"bootstrap.servers": kafka.bootstrap_servers}), topics, 1, {})
-    for topic, value in place.everything:
-        _write(kafka, topic.replace(place.prefix, prefix), confluent_header(ids[value[:10]]) + value[10:])
-    return replace(place, prefix=prefix, registry=apicurio.url)
+    return Place(folder, kafka.bootstrap_servers, name, frozenset(lines), processed, registry)
 
 
 def _take_back(scene: Scene, topic: str) -> None:
@@ -157,10 +142,13 @@ def _write(kafka: Kafka, topic: str, value: bytes) -> None:
     assert producer.flush(SECONDS) == 0
 
 
-def _later_version(folder: Path) -> Codec:
-    """A version that the examples are not made for, as a file beside those that they know."""
+def _later_version(folder: Path, registry: str, topic: str) -> ResultCodec:
+    """A version that the examples are not made for: a file beside those that they know, or the registry's newest."""
     schema: Any = load_schema("run_result")
     schema["fields"].append({"name": "pages", "type": ["null", "int"], "default": None})
+    if registry:
+        with SchemaRegistryClient({"url": registry}) as client:
+            return Codec(schema).framed(client.register_schema(f"{topic}-value", Schema(json.dumps(schema), "AVRO")))
     paths = version_paths(folder / "schemas", "run_result")
     paths[-1].with_stem(str(len(paths) + 1)).write_text(json.dumps(schema))
     return Codec(schema)
