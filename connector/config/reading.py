@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path as FileSystemPath
@@ -158,14 +158,15 @@ def parse(
     readable = _take_file(settings, text, source)
     refuse_secrets_in_the_file(settings)
     apply_environment(settings, environ)
-    for name in [name for name in settings.values if name in unneeded]:
-        settings.drop((name,))
+    dropped = [(name,) for name in settings.values if name in unneeded]
+    for path in dropped:
+        settings.drop(path)
     unused = settle_alternatives(settings)
     take_secrets(settings, read_file)
     _forget_blanks(settings.values)
     config = _validated(settings)
     if config is not None and readable:
-        _apply_rules(settings, config, unneeded)
+        _apply_rules(settings, config, unneeded, dropped)
     if settings.problems or config is None:
         raise ConfigurationError(_in_order(settings.problems))
     warnings = [
@@ -233,14 +234,15 @@ def _take_out(values: dict[str, object], path: Path) -> None:
         _take_out(values, path[:-1])
 
 
-def _apply_rules(settings: Settings, config: Config, unneeded: Container[str]) -> None:
+def _apply_rules(settings: Settings, config: Config, unneeded: Container[str], dropped: Sequence[Path]) -> None:
+    doubtful = (*settings.wrong_paths, *dropped)
     for finding in problems_of(config):
-        if finding.path[0] not in unneeded and not _doubtful(finding, settings.wrong_paths):
+        if finding.path[0] not in unneeded and not _doubtful(finding, doubtful):
             settings.wrong(finding.path, finding.message, finding.because)
 
 
 def _doubtful(finding: Finding, wrong: Iterable[Path]) -> bool:
-    """Whether a finding rests on a value that is wrong itself."""
+    """Whether a finding rests on a value that is wrong itself, or was not looked at."""
     places = (finding.path, *finding.because)
     return any(_touch(place, path) for place in places for path in wrong)
 

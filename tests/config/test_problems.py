@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.config.given import SMALLEST, parsed, problem, problems
+from connector.config import parse
+from tests.config.given import SMALLEST, parsed, problem, problems, read_file
 
 WITHOUT_KEY = {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092"}
 
@@ -418,8 +419,11 @@ def test_a_schema_that_is_not_used_is_told() -> None:
 
 
 def test_a_registry_that_names_by_record_needs_no_prefix_of_a_route() -> None:
+    """Also for a command that does not ask the registry, and takes its section as if it were not there."""
     routes = "routes: {a: {run: extract, output: {typed: true, schema_file: a.avsc}}, b: {}}"
     registry = "schema_registry: {url: 'http://registry', subject_naming: topic-record}"
+    text = f"{{name: n, {routes}, {registry}}}"
+    assert parse(text, SMALLEST, read_file, unneeded={"schema_registry"}).config.schema_registry.url == ""
     assert not parsed(f"{{name: n, {routes}, {registry}}}").warnings
     assert (
         problem(f"{{name: n, {routes}, {registry.replace('topic-record', 'topic')}}}").path == "routes.a.output.prefix"
