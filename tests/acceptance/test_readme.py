@@ -1,4 +1,4 @@
-"""The README's worker section, block by block as it stands: broker, simulator, worker, a document and its result.
+"""The README's sections with commands, block by block as they stand: broker, simulator, worker, documents and results.
 
 Each block is a terminal. Only ports and addresses are adapted to what is free here.
 """
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,18 @@ from tests.ports import HOST, free_ports
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## A worker of your own")[2].partition("\n## ")[0]
+WORKER = "## A worker of your own"
+OWN_RECORDS = "## Your records in, columns out"
 CTRL_C = 130
 
 pytestmark = pytest.mark.kafka
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
+def blocks(heading: str, language: str) -> list[str]:
+    """The blocks of a section in a language; those without one are what commands print."""
+    section = README.partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    found: list[tuple[str, str]] = re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)
+    return [text for name, text in found if name == language]
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,36 @@ class Place:
         """A block as a shell runs it; the last line, which blocks, takes the shell's place so that Ctrl-C meets it."""
         *lines, last = [line for line in self.adapt(block).splitlines() if line]
         script = "\n".join([f"cd '{self.folder}'", *lines, f"exec {last}"])
-        env = environment({"CONNECTOR__ADMIN__PORT": str(self.admin), "COLUMNS": "200"})
-        return ChildProcess(name, ["sh", "-e", "-c", script], self.folder / f"{name}.log", env)
+        return ChildProcess(name, ["sh", "-e", "-c", script], self.folder / f"{name}.log", self.environment)
+
+    def printed(self, *command: str) -> str:
+        """What a command prints that comes to an end; blanks at the ends of lines left out."""
+        out = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=True,
+        ).stdout
+        return "".join(f"{line.rstrip()}\n" for line in out.splitlines())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of every process."""
+        return environment({"CONNECTOR__ADMIN__PORT": str(self.admin), "COLUMNS": "200"})
+
+    @contextmanager
+    def simulated(self) -> Iterator[ChildProcess]:
+        """The second terminal."""
+        simulator = self.terminal("simulator", blocks(WORKER, "sh")[1])
+        try:
+            simulator.start()
+            wait_for_answer(f"http://{HOST}:{self.simulator}/_simulator/statistics", simulator, 30)
+            yield simulator
+        finally:
+            simulator.kill()
 
 
 def wait_for_text(process: ChildProcess, text: str, within: float = 60.0) -> None:
@@ -71,8 +104,9 @@ def interrupt(process: ChildProcess) -> int:
     return process.wait(30)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    tmp_path = tmp_path_factory.mktemp("clone")
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(COMMAND.parent)
     port, simulator, admin = free_ports(3)
@@ -92,7 +126,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 def test_make_broker_runs_the_broker_of_the_tests() -> None:
-    assert blocks("sh")[0].split("#")[0].strip() == "make broker"
+    assert blocks(WORKER, "sh")[0].split("#")[0].strip() == "make broker"
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     said = subprocess.run(
         ["make", "--dry-run", "--old-file=.venv/.installed", "broker"],  # noqa: S607 - whichever make the machine has
@@ -116,26 +150,48 @@ def test_make_broker_says_when_its_port_is_taken(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.timeout(180)
 def test_the_section_works_line_by_line(place: Place) -> None:
-    _, simulate, work, look = blocks("sh")
-    (config,) = blocks("yaml")
+    _, _, work, look = blocks(WORKER, "sh")
+    (config,) = blocks(WORKER, "yaml")
     (place.folder / "connector.yaml").write_text(place.adapt(config), encoding="utf-8")
-    simulator = place.terminal("simulator", simulate)
     worker = place.terminal("worker", work)
     reader = place.terminal("reader", look)
-    try:
-        simulator.start()
-        wait_for_answer(f"http://{HOST}:{place.simulator}/_simulator/statistics", simulator, 30)
-        worker.start()
-        wait_for_answer(f"http://{HOST}:{place.admin}/readyz", worker, 60)
-        reader.start()
-        wait_for_text(reader, "PROCESSED")
+    with place.simulated() as simulator:
+        try:
+            worker.start()
+            wait_for_answer(f"http://{HOST}:{place.admin}/readyz", worker, 60)
+            reader.start()
+            wait_for_text(reader, "PROCESSED")
 
-        assert "The configuration is right." in worker.log
-        assert re.search(r"\b1\b.* acknowledged by topic documents", reader.log)
-        assert " inv-1 " in reader.log
-        assert interrupt(reader) == CTRL_C
-        assert interrupt(worker) == 0
-        assert interrupt(simulator) == 0
-    finally:
-        for process in (reader, worker, simulator):
-            process.kill()
+            assert "The configuration is right." in worker.log
+            assert re.search(r"\b1\b.* acknowledged by topic documents", reader.log)
+            assert " inv-1 " in reader.log
+            assert interrupt(reader) == CTRL_C
+            assert interrupt(worker) == 0
+            assert interrupt(simulator) == 0
+        finally:
+            for process in (reader, worker):
+                process.kill()
+
+
+@pytest.mark.timeout(180)
+def test_own_records_become_the_row_that_is_shown(place: Place) -> None:
+    plan, generate, work = blocks(OWN_RECORDS, "sh")
+    (config,), files, (reader,) = (blocks(OWN_RECORDS, language) for language in ("yaml", "json", "python"))
+    for name, text in zip(("orders.yaml", "records.jsonl", "invoice.json"), (config, *files), strict=True):
+        (place.folder / name).write_text(place.adapt(text), encoding="utf-8")
+    (place.folder / "key").write_text("sk_anything")
+    (place.folder / "key").chmod(0o600)
+    (exports, _) = plan.splitlines()
+
+    printed = [place.printed("sh", "-e", "-c", plan), place.printed("sh", "-e", "-c", f"{exports}\n{generate}")]
+    with place.simulated():
+        worker = place.terminal("orders", f"{exports}\n{work}")
+        try:
+            worker.start()
+            wait_for_answer(f"http://{HOST}:{place.admin}/readyz", worker, 60)
+            printed.append(place.printed(sys.executable, "-c", place.adapt(reader)))
+            assert interrupt(worker) == 0
+        finally:
+            worker.kill()
+    assert "The configuration is right." in worker.log
+    assert printed == blocks(OWN_RECORDS, "")
