@@ -14,7 +14,7 @@ from typing import Literal
 from connector.adapters.registry import Registered, SchemaRegistry
 from connector.config import Config
 from connector.core.errors import RegistryRefused, RegistryUnavailable
-from connector.core.formats.avro import AvroSchema, SchemaRefused
+from connector.core.formats.same_schema import same_for_readers
 from connector.core.formats.strict_json import NotJson, parse_json
 from connector.core.result import ResultCodec
 from connector.logs import logger
@@ -96,11 +96,12 @@ def distinct(outputs: Sequence[OutputSchema]) -> tuple[tuple[str, str], ...]:
 async def find(subject: str, text: str, registry: SchemaRegistry) -> tuple[Registered | None, Registered | None]:
     """Where a subject has a schema, and its newest version: both None where there is no such subject.
 
-    The newest version counts as the same when its canonical form is: documentation makes no other schema.
+    The newest version counts as the same when it is for every reader: documentation makes no other schema, the places
+    of a decimal do.
     """
     found = await registry.look_up(subject, text)
     latest = await registry.latest(subject)
-    if found is None and latest is not None and _fingerprint(latest.schema_text) == _fingerprint(text):
+    if found is None and latest is not None and _same(latest.schema_text, text):
         found = latest
     return found, latest
 
@@ -121,12 +122,11 @@ async def _announce(subject: str, text: str, registry: SchemaRegistry, rule: Rul
     return schema_id
 
 
-def _fingerprint(text: str) -> bytes | None:
+def _same(one: str, other: str) -> bool:
     try:
-        schema = parse_json(text)
-        return AvroSchema(schema).fingerprint if isinstance(schema, dict) else None
-    except (NotJson, SchemaRefused):
-        return None
+        return same_for_readers(parse_json(one), parse_json(other))
+    except NotJson:
+        return False
 
 
 def _codec_of(known: Mapping[tuple[str, str], ResultCodec]) -> CodecOf:

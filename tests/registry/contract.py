@@ -19,6 +19,13 @@ def schema(*fields: str, default: str | None = None, name: str = "Invoice") -> s
     return json.dumps({"type": "record", "name": name, "namespace": "org.example", "fields": listed})
 
 
+def decimal(places: int) -> str:
+    """A record of an amount."""
+    amount = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": places}
+    listed = [{"name": "amount", "type": amount}]
+    return json.dumps({"type": "record", "name": "Invoice", "namespace": "org.example", "fields": listed})
+
+
 def same(one: str, other: str) -> bool:
     """Whether two texts are one schema; a registry may write it in its own way."""
     return bool(json.loads(one) == json.loads(other))
@@ -62,6 +69,12 @@ class RegistryContract:
         assert await registry.look_up(subject, schema("number")) is None
         await registry.register(subject, schema("number"))
         assert await registry.look_up(subject, schema("number", "other")) is None
+
+    async def test_another_scale_of_a_decimal_is_another_schema(self, registry: SchemaRegistry, subject: str) -> None:
+        cents, mills = (decimal(places) for places in (2, 3))
+        schema_id = await registry.register(subject, cents)
+        assert await registry.look_up(subject, mills) is None
+        assert await registry.register(f"{subject} too", mills) != schema_id
 
     async def test_an_id_that_does_not_exist_is_said_by_the_registry(self, registry: SchemaRegistry) -> None:
         with pytest.raises(SchemaNotFound, match="schema id 2000000000: no schema has this id"):

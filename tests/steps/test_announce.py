@@ -16,7 +16,9 @@ from connector.config.routes import Route
 from connector.core.errors import RegistryRefused, RegistryUnavailable
 from connector.core.formats.framing import Codec, confluent_header
 from connector.core.run_types import status_topics
-from connector.output_schemas import output_schemas
+from connector.core.typed.json_schema import read_schema
+from connector.core.typed.typed_results import typed_schema
+from connector.output_schemas import OutputSchema, output_schemas
 from connector.schema_files import load_schema
 from tests.fakes.registry import FakeRegistry
 
@@ -65,6 +67,13 @@ def redocumented() -> str:
     return json.dumps({**SCHEMA, "doc": "Said in another way."})
 
 
+def typed(step: float) -> OutputSchema:
+    """A typed route's schema with an amount in such steps."""
+    value = read_schema({"type": "object", "properties": {"amount": {"type": "number", "multipleOf": step}}})
+    schema = typed_schema(SCHEMA, "invoices", value)
+    return OutputSchema("invoices", "t.processed", "t.processed-value", json.dumps(schema), Codec(schema))
+
+
 async def test_a_subject_that_does_not_exist_is_registered(server: FakeRegistry) -> None:
     ids = await announced(server)
     assert set(SUBJECTS) < set(ids)
@@ -90,6 +99,18 @@ async def test_an_older_version_of_the_subject_has_its_own_id(server: FakeRegist
 async def test_another_documentation_is_no_other_schema(server: FakeRegistry) -> None:
     server.shelf.put(SUBJECTS[0], redocumented())
     assert (await announced(server, "missing"))[SUBJECTS[0]] == 1
+
+
+@pytest.mark.parametrize("rule", ["missing", "never", "always"])
+async def test_another_scale_of_a_decimal_never_goes_under_the_old_id(server: FakeRegistry, rule: Rule) -> None:
+    """Readers by the id would see amounts that are wrong by a power of ten."""
+    cents, mills = (typed(step) for step in (0.01, 0.001))
+    assert cents.codec.fingerprint == mills.codec.fingerprint
+    server.shelf.put(cents.subject, cents.text)
+    registry = SchemaRegistry(Registry(url=server.url))
+    assert await announce([cents], registry, rule) == {cents.subject: 1}
+    with pytest.raises(RegistryRefused, match=r"has version 1, which is another schema|incompatible"):
+        await announce([mills], registry, rule)
 
 
 async def test_a_subject_with_another_schema_is_left_alone(server: FakeRegistry) -> None:
