@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from connector.adapters.registry_http import RegistryAnswer, RegistryHttp
 from connector.config import Registry
 from connector.core.errors import RegistryRefused, RegistryUnavailable, SchemaNotFound, SchemaUnusable
+from connector.core.formats.framing import SCHEMA_IDS
 from connector.core.formats.schema_limits import MAX_BYTES
 
 MAX_SUBJECTS_ANSWER = 8 * 1024 * 1024
@@ -65,8 +65,6 @@ class SchemaRegistry:
             settings: the section of the configuration, with a ``url``.
         """
         self._http = RegistryHttp(settings)
-        self._most = settings.cached_schemas
-        self._texts: OrderedDict[int, str] = OrderedDict()
 
     @property
     def address(self) -> str:
@@ -74,25 +72,17 @@ class SchemaRegistry:
         return self._http.address
 
     async def schema_by_id(self, schema_id: int) -> str:
-        """A schema's JSON text. An id never changes its schema, so what was read once is kept.
+        """A schema's JSON text. Nothing is kept here: whoever reads with it keeps it, within bounds of its own.
 
         Raises:
             SchemaNotFound: the registry says that it has none with this id.
             SchemaUnusable: it is larger than 256 KiB, no Avro, or refers to other schemas.
         """
-        kept = self._texts.get(schema_id)
-        if kept is not None:
-            self._texts.move_to_end(schema_id)
-            return kept
         about = f"schema id {schema_id}"
         answer = await self._http.ask("GET", f"/schemas/ids/{schema_id}")
         if _code(answer) == _SCHEMA_NOT_FOUND:
             raise SchemaNotFound(f"{self._said(about)} no schema has this id.", status=404, code=_SCHEMA_NOT_FOUND)
-        text = self._schema_text(self._object(answer, about), about)
-        self._texts[schema_id] = text
-        if len(self._texts) > self._most:
-            self._texts.popitem(last=False)
-        return text
+        return self._schema_text(self._object(answer, about), about)
 
     async def latest(self, subject: str) -> Registered | None:
         """The newest version of a subject; None when the subject does not exist.
@@ -205,7 +195,7 @@ class SchemaRegistry:
 
     def _id(self, body: Mapping[str, object], about: str) -> int:
         found = body.get("id")
-        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**32:
+        if not isinstance(found, int) or isinstance(found, bool) or found not in SCHEMA_IDS:
             self._senseless(about)
         return found
 

@@ -36,7 +36,8 @@ class RegistryAnswer:
     Attributes:
         status: HTTP status, not 3xx or 5xx.
         body: its JSON; None when it is none.
-        too_large: it was larger than ``MAX_ANSWER``; the rest was not read.
+        too_large: it is JSON and larger than ``MAX_ANSWER``; the rest was not read. Whatever else is so large is no
+            registry's answer.
     """
 
     status: int
@@ -128,7 +129,7 @@ class RegistryHttp:
         async for part in response.aiter_raw():
             size += len(part)
             if size > limit:
-                return RegistryAnswer(status, None, too_large=True)
+                return RegistryAnswer(status, None, too_large=_is_json(response))
             parts.append(part)
         return RegistryAnswer(status, _json(b"".join(parts)))
 
@@ -187,6 +188,11 @@ class _Tls:
                 context.load_cert_chain(settings.certificate_file, settings.key_file, password="")
             self._made = (state, context)
         return self._made[1]
+
+
+def _is_json(response: httpx.Response) -> bool:
+    media_type: str = response.headers.get("content-type", "")
+    return media_type.partition(";")[0].strip().lower().endswith("json")
 
 
 def _json(content: bytes) -> object:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connector.adapters.registry import SchemaRegistry
+from connector.adapters.registry import MAX_SUBJECTS_ANSWER, SchemaRegistry
 from connector.config import Registry, Secret
 from connector.core.errors import (
     RegistryError,
@@ -164,7 +164,8 @@ async def test_a_schema_of_ten_megabytes_is_refused_without_reading_it(ask: Ask)
     async def large(_: Seen, writer: asyncio.StreamWriter) -> bool:
         nonlocal sent
         # A hundred times larger still: two kernels' buffers could hold ten megabytes without a reader.
-        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 1000000014\r\n\r\n{"schema": "')
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000014\r\n\r\n"
+        writer.write(head + b'{"schema": "')
         for _part in range(100_000):
             writer.write(b"x" * 10_000)
             await writer.drain()
@@ -190,12 +191,19 @@ async def test_a_schema_that_is_not_read_with_is_said(body: dict[str, object], w
     assert words in str(error)
 
 
-async def test_a_schema_is_asked_for_once_and_the_oldest_is_forgotten() -> None:
+async def test_a_schema_is_kept_by_whoever_reads_with_it_and_not_here() -> None:
     async with RawApi(said(200, schema=SCHEMA)) as server:
-        registry = SchemaRegistry(Registry(url=server.url, cached_schemas=2))
-        for schema_id in (1, 2, 1, 1, 3, 1, 2):
-            assert await registry.schema_by_id(schema_id) == SCHEMA
-        assert [seen.path for seen in server.requests] == [f"/schemas/ids/{each}" for each in (1, 2, 3, 2)]
+        registry = SchemaRegistry(Registry(url=server.url))
+        for _ in range(2):
+            assert await registry.schema_by_id(1) == SCHEMA
+        assert [seen.path for seen in server.requests] == 2 * ["/schemas/ids/1"]
+
+
+@EVERYTHING
+@pytest.mark.parametrize("kind", [{}, {"content_type": "text/html; charset=utf-8"}], ids=["untyped", "html"])
+async def test_a_large_page_that_is_no_json_is_no_registrys_answer(ask: Ask, kind: dict[str, str]) -> None:
+    page = answering(http(200, HTML.ljust(MAX_SUBJECTS_ANSWER + 1), **kind))
+    assert isinstance(await error_of(page, ask), RegistryUnavailable)
 
 
 async def test_a_path_is_kept_and_a_subject_quoted() -> None:

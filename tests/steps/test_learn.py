@@ -8,7 +8,7 @@ import pytest
 
 from connector.accept import INBOX_FULL, SCHEMAS_AHEAD
 from connector.core.accept.mapping import mapping_of
-from connector.core.errors import RegistryRefused, SchemaUnusable
+from connector.core.errors import RegistryRefused, RegistryUnavailable, SchemaUnusable
 from connector.core.formats.avro import AvroSchema
 from connector.core.formats.framing import confluent_header
 from connector.core.record import Partition, Record
@@ -248,3 +248,24 @@ async def test_a_worker_that_stops_waits_for_no_schema() -> None:
         assert w.pipeline.open_starts == 0
         assert not w.api.posts
         assert not w.kafka.committed
+
+
+@virtually
+async def test_an_id_that_no_registry_gives_is_a_dead_letter_without_a_question() -> None:
+    """Confluent's registry does not take it for an id, and its 404 would read as another server's."""
+    large = 2**32 - 1
+    registry = FakeSchemas({1: SCAN, large: RegistryUnavailable("no registry's answer (404)")})
+    async with world(options(registry)) as w:
+        w.kafka.deliver(framed(w, large), framed(w, 1))
+        await w.until(w.results)
+        assert reasons(w) == [b"UNDECODABLE"]
+        assert registry.asked == [1]
+
+
+@virtually
+async def test_a_schema_that_is_no_unicode_is_a_dead_letter_and_the_next_ones_go_on() -> None:
+    registry = FakeSchemas({1: '{"type": "string", "doc": "\ud800"}', 2: SCAN})
+    async with world(options(registry)) as w:
+        w.kafka.deliver(framed(w, 1), framed(w, 2))
+        await w.until(w.results)
+        assert reasons(w) == [b"UNDECODABLE"]

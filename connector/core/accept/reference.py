@@ -171,7 +171,7 @@ class ReferenceDecoder:
                 "the value is Avro framed for a schema registry, and schema_registry.url is not configured",
             )
         writer, ours = self._writers.of(confluent_schema_id(value)), self._codec.schema
-        if writer.name != ours.name:
+        if writer.name != ours.name or not writer.is_record:
             return writer.decode(value, CONFLUENT_HEADER_BYTES)
         return _own_form(cast("dict[str, object]", writer.decode(value, CONFLUENT_HEADER_BYTES, ours)))
 

@@ -78,6 +78,11 @@ class AvroSchema:
         self._write: Write | None = None  # most schemas of a registry are only read
         self.name = str(self.schema.get("name", "value")) if isinstance(self.schema, Mapping) else "value"
 
+    @property
+    def is_record(self) -> bool:
+        """Whether its values have fields; a text or a fixed may have a name too."""
+        return isinstance(self.schema, Mapping) and self.schema.get("type") == "record"
+
     def encode(self, datum: object, prefix: bytes = b"") -> bytes:
         """A value's body.
 

@@ -23,6 +23,8 @@ CONFLUENT_MARKER = b"\x00"
 
 HEADER_BYTES = len(MARKER) + 8
 CONFLUENT_HEADER_BYTES = 5
+SCHEMA_IDS = range(2**31)
+"""What a schema registry gives: its ids are Java's ``int``, and it understands no question about another one."""
 
 
 def as_single_object(data: bytes, fingerprint: bytes) -> bytes:
@@ -44,21 +46,31 @@ def confluent_schema_id(data: bytes) -> int:
     """The id in bytes that begin with Confluent's marker.
 
     Raises:
-        Undecodable: there are fewer than five bytes.
+        Undecodable: there are fewer than five bytes, or they hold no id that a registry gives.
     """
     if len(data) < CONFLUENT_HEADER_BYTES:
         raise Undecodable(
             Reason.UNDECODABLE,
             f"These {len(data)} bytes are too few for the 5 bytes of a schema registry's framing.",
         )
-    return int.from_bytes(data[1:CONFLUENT_HEADER_BYTES], "big")
+    schema_id = _id(data)
+    if schema_id not in SCHEMA_IDS:
+        raise Undecodable(
+            Reason.UNDECODABLE, f"No schema registry gives the id {schema_id}: the largest is 2147483647."
+        )
+    return schema_id
 
 
 def framed_schema_id(data: bytes) -> int | None:
     """The id in bytes that may be framed for a schema registry; None where they are not."""
     if not data.startswith(CONFLUENT_MARKER) or len(data) < CONFLUENT_HEADER_BYTES:
         return None
-    return confluent_schema_id(data)
+    schema_id = _id(data)
+    return schema_id if schema_id in SCHEMA_IDS else None
+
+
+def _id(data: bytes) -> int:
+    return int.from_bytes(data[1:CONFLUENT_HEADER_BYTES], "big")
 
 
 class FramedCodec:

@@ -29,14 +29,18 @@ def parse_json(text: str, *, exact: bool = False) -> object:
     """The value of a JSON text.
 
     Args:
-        text: the whole text, as UTF-8 was decoded strictly.
+        text: the whole text.
         exact: numbers with a point or an exponent, and integers over 64 bits, become a ``Decimal`` with every digit.
 
     Raises:
         NotJson: no JSON; deeper than 64; NaN or infinite; without ``exact`` an integer over 64 bits; an object with a
             key twice; a lone surrogate.
     """
-    if is_too_deep(text.encode()):
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise NotJson("the text holds a lone surrogate, which UTF-8 cannot hold") from None
+    if is_too_deep(data):
         raise NotJson(f"nested deeper than {MAX_DEPTH} levels, or brackets that do not close")
     try:
         value = (_EXACT_DECODER if exact else _DECODER).decode(text)

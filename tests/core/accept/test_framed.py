@@ -217,3 +217,12 @@ def test_no_bytes_behind_the_framing_bring_a_decoder_down(body: bytes) -> None:
         DECODER.decode(b"\x00\x00\x00\x00" + body)
     except (RecordRejected, SchemaAwaited):
         return
+
+
+@pytest.mark.parametrize("kind", [{"type": "fixed", "size": 3}, {"type": "enum", "symbols": ["A"]}])
+def test_what_has_the_name_of_a_reference_and_no_fields_is_none(kind: dict[str, object]) -> None:
+    decoder = ReferenceDecoder(reference_codec, writers({**kind, "name": reference_codec.schema.name}))
+    body = b"abc" if kind["type"] == "fixed" else b"\0"
+    with pytest.raises(RecordRejected) as caught:
+        decoder.decode(confluent_header(1) + body)
+    assert caught.value.reason is Reason.NOT_AN_OBJECT

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.core.formats.avro import DoesNotFit, Undecodable
-from connector.core.formats.framing import MARKER, Codec
+from connector.core.formats.framing import MARKER, Codec, confluent_header, confluent_schema_id, framed_schema_id
 from connector.core.reasons import Reason
 from connector.schema_files import load_schema
 from tests.factories.records import reference_codec, result_codec
@@ -189,3 +189,13 @@ def test_the_record_that_kills_the_bare_reader_is_refused_with_its_schema() -> N
 def test_the_shipped_schemas_are_read_by_their_own_codecs() -> None:
     for name in ("document_reference", "run_result"):
         assert Codec(load_schema(name)).fingerprint
+
+
+def test_an_id_that_no_registry_gives_is_none_to_ask_for() -> None:
+    largest = confluent_header(2**31 - 1)
+    assert framed_schema_id(largest) == confluent_schema_id(largest) == 2**31 - 1
+    for schema_id in (2**31, 2**32 - 1):
+        header = confluent_header(schema_id)
+        assert framed_schema_id(header) is None
+        with pytest.raises(Undecodable, match=f"No schema registry gives the id {schema_id}"):
+            confluent_schema_id(header)

@@ -38,6 +38,7 @@ json_values = st.recursive(
         ('{"b": {"a": 1, "\\u0061": 2}}', "the key a stands twice"),
         ('{"a": "\\ud800"}', "lone surrogate"),
         ('{"\\udfff": 1}', "lone surrogate"),
+        ('{"a": "\ud800"}', "lone surrogate"),
         ('{"a": "\x01"}', "control character"),
         ("[" * 65 + "]" * 65, "deeper than 64"),
         ("[" * 100_000, "deeper than 64"),
