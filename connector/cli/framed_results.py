@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Protocol
 
 from connector.adapters.registry import SchemaRegistry
@@ -35,6 +36,21 @@ def result_reader(config: Config) -> Reads:
     return FramedResults(known_results(config), registry)
 
 
+@dataclass(slots=True)
+class _Writer:
+    """What an id names, parsed once.
+
+    Attributes:
+        schema: its JSON.
+        fingerprint: of that.
+        newer: reads it where it is newer than this connector: what this one knows of it is read all the same.
+    """
+
+    schema: Schema
+    fingerprint: bytes
+    newer: Codec | None = None
+
+
 class FramedResults:
     """Reads both framings. What the registry's ids name is asked once; asking blocks, as in a command it may."""
 
@@ -47,7 +63,7 @@ class FramedResults:
         """
         self._known = known
         self._registry = registry
-        self._writers: dict[int, Schema | Undecodable] = {}
+        self._writers: dict[int, _Writer | Undecodable] = {}
 
     def decode(self, data: bytes) -> dict[str, object]:
         """The fields.
@@ -59,17 +75,18 @@ class FramedResults:
         if not data.startswith(CONFLUENT_MARKER):
             return self._known.decode(data)
         writer = self._writer(confluent_schema_id(data))
-        single = as_single_object(data, AvroSchema(writer).fingerprint)
-        try:
-            return self._known.decode(single)
-        except Undecodable as error:
-            if error.reason is not Reason.UNKNOWN_SCHEMA:
-                raise
-            # A version that is newer than this connector: what this one knows of it is read all the same.
+        single = as_single_object(data, writer.fingerprint)
+        if writer.newer is None:
+            try:
+                return self._known.decode(single)
+            except Undecodable as error:
+                if error.reason is not Reason.UNKNOWN_SCHEMA:
+                    raise
             own, versions = load_schemas("run_result")
-            return Codec(own, [*versions, writer]).decode(single)
+            writer.newer = Codec(own, [*versions, writer.schema])
+        return writer.newer.decode(single)
 
-    def _writer(self, schema_id: int) -> Schema:
+    def _writer(self, schema_id: int) -> _Writer:
         if schema_id not in self._writers:
             self._writers[schema_id] = self._asked(schema_id)
         found = self._writers[schema_id]
@@ -77,7 +94,7 @@ class FramedResults:
             raise found
         return found
 
-    def _asked(self, schema_id: int) -> Schema | Undecodable:
+    def _asked(self, schema_id: int) -> _Writer | Undecodable:
         if self._registry is None:
             return Undecodable(
                 Reason.UNKNOWN_SCHEMA,
@@ -87,9 +104,8 @@ class FramedResults:
             schema = parse_json(asyncio.run(self._registry.schema_by_id(schema_id)))
             if not isinstance(schema, dict):
                 return Undecodable(Reason.UNDECODABLE, f"The schema with id {schema_id} is no record.")
-            AvroSchema(schema)
+            return _Writer(schema, AvroSchema(schema).fingerprint)
         except (SchemaNotFound, SchemaUnusable) as error:
             return Undecodable(Reason.UNKNOWN_SCHEMA, str(error))
         except (NotJson, SchemaRefused) as error:
             return Undecodable(Reason.UNDECODABLE, f"The schema with id {schema_id} is not read with: {error}")
-        return schema

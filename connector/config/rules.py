@@ -17,6 +17,7 @@ from connector.core.accept.request import request_of
 from connector.core.errors import RecordRejected
 from connector.core.route import Route as CoreRoute
 from connector.core.run_types import RUN_TYPES, RunType
+from connector.core.typed.avro_record import avro_name
 from connector.core.typed.shapes import UNTYPED
 
 SETTLE_MARGIN = 5.0
@@ -233,6 +234,7 @@ def _typed(config: Config, name: str, route: Route) -> Iterator[Finding]:
             f"is missing: name the file that `extend-connector schemas generate --route {name}` shall write",
             (key,),
         )
+    yield from _one_namespace(config, name)
     registry = config.schema_registry
     if registry.url and registry.subject_naming != "topic":
         return
@@ -246,6 +248,21 @@ def _typed(config: Config, name: str, route: Route) -> Iterator[Finding]:
             f"go to {prefixes[name]}.* too. With a schema registry, subject_naming topic-record allows it",
             (("output", "prefix"), ("name",), key, ("schema_registry",)),
         )
+
+
+def _one_namespace(config: Config, name: str) -> Iterator[Finding]:
+    """Whether an earlier route's results have the same full name, which is made from the route's."""
+    for other, route in config.routes.items():
+        if other == name:
+            return
+        if route.output.typed and avro_name(other) == avro_name(name):
+            yield Finding(
+                ("routes", name),
+                f"cannot have typed results beside the route {other}: in Avro both names become {avro_name(name)}, and "
+                "two schemas of one name meet in registries and readers; give one of them another name",
+                (("routes", name, "output", "typed"), ("routes", other, "output", "typed")),
+            )
+            return
 
 
 def _unused_schemas(config: Config) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from connector.adapters.registry import SchemaRegistry
 from connector.cli.framed_results import FramedResults
 from connector.config import Registry
 from connector.core.errors import RegistryRefused, RegistryUnavailable
-from connector.core.formats.avro import Undecodable
+from connector.core.formats.avro import AvroSchema, Undecodable
 from connector.core.formats.framing import Codec
 from connector.core.reasons import Reason
 from connector.schema_files import load_schema
@@ -85,3 +85,17 @@ def test_a_registry_that_cannot_be_asked_ends_the_command_with_a_sentence(server
 def test_what_is_no_result_is_undecodable(server: FakeRegistry, data: bytes) -> None:
     with pytest.raises(Undecodable):
         reader_of(server).decode(data)
+
+
+@pytest.mark.parametrize(("schema", "more"), [(SCHEMA, {}), (NEWER, {"later": "x"})], ids=["known", "newer"])
+def test_an_ids_schema_is_parsed_for_its_first_record_alone(
+    server: FakeRegistry, monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any], more: dict[str, object]
+) -> None:
+    reader, value = reader_of(server), framed(server, schema, **more)
+    assert reader.decode(value) == FIELDS
+
+    def never(_: object) -> AvroSchema:
+        raise AssertionError("parsed again")
+
+    monkeypatch.setattr(AvroSchema, "__init__", never)
+    assert reader.decode(value) == FIELDS

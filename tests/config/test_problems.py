@@ -391,6 +391,10 @@ TYPED = "{run: extract, output: {typed: true, prefix: own, schema_file: a.avsc}}
             "{a: {run: extract, output: {typed: true, schema_file: a.avsc}}}",
             "a.output.prefix: must be the route's own, for example a: a topic of typed results has one schema",
         ),
+        (
+            "{a-b: " + TYPED + ", a.b: " + TYPED.replace("own", "other") + "}",
+            "a.b: cannot have typed results beside the route a-b: in Avro both names become a_b",
+        ),
         ("{a: " + TYPED + ", b: {output: {prefix: own}}}", "a.output.prefix: must be the route's own, for example a"),
         ("{a: {output: {prefix: " + "x" * 240 + "}}}", "a.output.prefix: is 4 characters too long"),
         ("{a: {topic: own.failed}, b: {output: {prefix: own}}}", "a: needs the topic own.failed for input and results"),
