@@ -145,7 +145,7 @@ class Downloader:
         """The address to connect to. It is looked up once and then used, so that no second answer can replace it."""
         try:
             addresses = await self._resolve(link.host, link.port)
-        except OSError:
+        except (OSError, UnicodeError):  # the latter for names that no resolver is asked about: a..example.com
             raise ApiUnavailable(f"{_ASKED}: its host has no address.", retryable=True) from None
         if not addresses or not all(map(is_public, addresses)):
             refused = LinkRefused("its host has an address that is not public", link.host)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 MAX_CHARS = 8192
@@ -16,6 +16,9 @@ MAX_CHARS = 8192
 
 _PRINTABLE = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # no backslash: some read it as a slash
 _HTTPS = 443
+_NAT64 = IPv6Network("64:ff9b::/96")
+_NOWHERE = (IPv4Network("192.0.0.0/24"), IPv6Network("::/96"))
+"""Addresses of protocols, and the old form of IPv4 in IPv6; Python calls some of them global."""
 
 
 class LinkRefused(ValueError):  # noqa: N818 - it names what happened
@@ -96,10 +99,11 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(ip, IPv6Address):
         # One that wraps an IPv4 address leads to that, whatever it looks like.
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        nat64 = IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None
+        inner = nat64 or ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
         if inner:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOWHERE)
 
 
 def _is_of(host: str, allowed: str) -> bool:

@@ -192,3 +192,10 @@ async def test_a_host_without_an_address_may_have_one_later() -> None:
     downloader = Downloader("https://api.extend.ai", hosts=(HOST,), max_bytes=9, resolve=nobody)
     with pytest.raises(ApiUnavailable, match="no address"):
         await downloader.fetch(LINK)
+
+
+@pytest.mark.parametrize("host", ["a..example.com", f"{'a' * 64}.example.com"])
+async def test_a_name_that_no_resolver_takes_is_a_host_without_an_address(host: str) -> None:
+    downloader = Downloader("https://api.extend.ai", hosts=(".example.com",), max_bytes=9)
+    with pytest.raises(ApiUnavailable, match="no address"):
+        await downloader.fetch(f"https://{host}/a")

@@ -103,6 +103,10 @@ def test_no_text_makes_anything_but_a_link_or_a_refusal(text: str) -> None:
         ("::ffff:10.0.0.1", False),
         ("::ffff:52.216.0.1", True),
         ("2002:a00:1::", False),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("64:ff9b::34d8:1", True),
+        ("::7f00:1", False),
+        ("192.0.0.8", False),
         ("files.example.com", False),
     ],
 )

@@ -35,7 +35,7 @@ class Apicurio:
         Args:
             folder: its data and log.
         """
-        (port,) = free_ports(1)
+        port, management_port = free_ports(2)
         self.url = f"http://{HOST}:{port}{_PATH}"
         options = (
             "-Xmx384m",
@@ -43,8 +43,8 @@ class Apicurio:
             "-XX:TieredStopAtLevel=1",
             f"-Dquarkus.http.host={HOST}",
             f"-Dquarkus.http.port={port}",
-            f"-Dquarkus.management.host={HOST}",  # by itself on port 9000 of all interfaces: one registry per machine
-            "-Dquarkus.management.port=0",
+            f"-Dquarkus.management.host={HOST}",  # by itself on port 9000 of all interfaces
+            f"-Dquarkus.management.port={management_port}",
             "-Dquarkus.http.access-log.enabled=false",
             f"-Dapicurio.datasource.url=jdbc:h2:file:{folder / 'data'}",  # in memory a restart would lose everything
         )
