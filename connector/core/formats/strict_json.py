@@ -91,13 +91,14 @@ def _exact_int(text: str) -> int | Decimal:
 
 
 def _exact_float(text: str) -> Decimal:
-    # Beyond a double an exponent may be of any length, and Decimal has limits of its own.
     _float(text)
-    return Decimal(text) if len(text) < 1000 else _too_long()
-
-
-def _too_long() -> Decimal:
-    raise NotJson("a number has 1000 digits or more; write it as a text")
+    if len(text) >= 1000:
+        raise NotJson("a number has 1000 digits or more; write it as a text")
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        # To a double it is zero, and so it came this far; Decimal has limits of its own.
+        raise NotJson("a number's exponent is too large; write it as a text") from None
 
 
 def _constant(text: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -65,6 +66,18 @@ def test_what_is_not_plain_json_is_refused(text: str, said: str) -> None:
 )
 def test_plain_json_is_read_as_the_standard_parser_reads_it(text: str) -> None:
     assert parse_json(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("number", ["1e-9999999999999999999", "-0.1E-99999999999999999999", "0e9999999999999999999"])
+def test_an_exact_number_has_an_exponent_that_can_be_counted_with(number: str) -> None:
+    with pytest.raises(NotJson, match="exponent is too large"):
+        parse_json(f"[{number}]", exact=True)
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,25})?", fullmatch=True), st.booleans())
+def test_any_number_is_read_or_refused(number: str, exact: bool) -> None:  # noqa: FBT001 - hypothesis passes it
+    with suppress(NotJson):
+        assert isinstance(parse_json(number, exact=exact), int | float | Decimal)
 
 
 @given(json_values)
