@@ -148,8 +148,8 @@ class Emitter:
         observed_via: ObservedVia = "adopted" if entry.adopted else via
         now_ms = self._clock.wall_ms()
         route = entry.request.route
-        prefix = self._prefixes.get(route, self._prefix)
-        topic = topic_of(prefix, outcome_name(ending))
+        prefix = self._prefix_of(route)
+        topic = self._topic(entry, ending)
         limit = self._limits[topic] if fits else 0
         codec = self._codec_of(route, topic)
         if isinstance(ending, OwnEnd):
@@ -182,21 +182,28 @@ class Emitter:
         """What becomes of a result of this route that is too large; None: it loses its output."""
         if self._oversize == "omit":
             return None
-        topic = topic_of(self._prefixes.get(route, self._prefix), FAILED)
+        topic = topic_of(self._prefix_of(route), FAILED)
         return Failure(topic, self._limits[topic], self._codec_of(route, topic))
+
+    def _prefix_of(self, route: str) -> str:
+        return self._prefixes.get(route, self._prefix)
+
+    def _topic(self, entry: Entry, ending: Ending) -> str:
+        """Where results that end like this go, if they fit."""
+        return topic_of(self._prefix_of(entry.request.route), outcome_name(ending))
 
     def _typed_output(self, entry: Entry, ending: Ending) -> TypedOutput | None:
         typed = self._typed.get(entry.request.route)
         if typed is None or isinstance(ending, OwnEnd):
             return None
-        return typed.typed(entry.request.run_type, ending.output)
+        return typed.typed(entry.request.run_type, ending.output, self._limits[self._topic(entry, ending)])
 
     def _count_typed(self, entry: Entry, typed: TypedOutput | None) -> None:
         if typed is None:
             return
         self._metrics.typed_values.labels(route=entry.request.route, fit=typed.fit).inc()
-        if typed.error:
-            about(entry).warning("value_left_out", error=typed.error)
+        if typed.problem:
+            about(entry).warning("value_left_out", error=typed.problem)
 
     def _count(self, entry: Entry, ending: Ending, result: OutRecord) -> None:
         route, status = entry.request.route, outcome_name(ending)
@@ -210,9 +217,10 @@ class Emitter:
             if entry.started_ms is not None:
                 seconds = max(0, (ending.finished_ms or now_ms) - entry.started_ms) / 1000
                 metrics.run_duration_seconds.labels(route=route, outcome=status).observe(seconds)
-            if ending.credits and entry.state is not State.REVIEW:
+            # A counter refuses to go back, and a result that is written is not to fail over it.
+            if ending.credits and ending.credits > 0 and entry.state is not State.REVIEW:
                 metrics.credits.labels(route=route).inc(ending.credits)
-            if result.topic != topic_of(self._prefix, status):
+            if result.topic != self._topic(entry, ending):
                 metrics.own_ends.labels(reason=RESULT_TOO_LARGE).inc()
         else:
             metrics.own_ends.labels(reason=ending.reason).inc()

@@ -79,6 +79,7 @@ class FakeApi:
     shows: dict[str, deque[str | ApiError]] = field(default_factory=dict)
     always_shows: tuple[str | ApiError, ...] = ("PROCESSED",)
     outputs: dict[str, bytes | None] = field(default_factory=dict)
+    credits: float = 2.0
     alive: Callable[[], bool] = lambda: True
     connect_seconds: float = 0.0
     get_seconds: float = 0.01
@@ -160,7 +161,7 @@ class FakeApi:
             run_type=run_type,
             status=show,
             output=self.outputs.get(run_id, b'{"total":1.50}'),
-            credits=2.0,
+            credits=self.credits,
             tag=self.tag_of.get(run_id),
             file_name=self.file_name_of.get(run_id),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from structlog.testing import capture_logs
+
 from connector.core.typed.json_schema import read_schema
 from connector.core.typed.typed_results import TypedResults, typed_schema
 from connector.schema_files import load_schema
@@ -82,6 +84,59 @@ async def test_what_the_topic_cannot_take_loses_the_output_and_then_the_value() 
 
 
 @virtually
+async def test_a_number_that_no_parser_takes_leaves_the_value_out_and_the_worker_running() -> None:
+    async with world(Options(typed={"documents": TYPED})) as w:
+        w.api.outputs = {"run_1": b'{"value":{"total":1e-9999999999999999999}}'}
+        w.send(2)
+        await w.until(lambda: len(typed_results(w)) == 2)
+        by_run = {str(result["run_id"]): result for result in typed_results(w)}
+        assert by_run["run_1"]["output"] == '{"value":{"total":1e-9999999999999999999}}'
+        assert "exponent" in str(by_run["run_1"]["value_error"])
+
+
+@virtually
+async def test_an_output_many_times_the_topics_limit_is_not_made_a_value() -> None:
+    async with world(Options(typed={"documents": TYPED}, limit=2500)) as w:
+        w.api.outputs = {"run_1": b'{"value":{"note":"' + b"x" * 4 * 2500 + b'"}}'}
+        w.send()
+        await w.until(lambda: typed_results(w))
+        (result,) = typed_results(w)
+        assert "more than 4 times" in str(result["value_error"])
+        assert w.sample("typed_values_total", route="documents", fit="none") == 1
+
+
+@virtually
+async def test_logs_show_nothing_of_what_the_document_says() -> None:
+    with capture_logs() as logs:
+        async with world(Options(typed={"documents": TYPED})) as w:
+            w.api.outputs = {"run_1": b'{"value":{"new":{"John Smith":1,"John Smith":2}}}'}
+            w.send()
+            await w.until(lambda: typed_results(w))
+            (result,) = typed_results(w)
+    assert "John Smith" in str(result["value_error"])
+    assert "John Smith" not in str(logs)
+    assert "value_left_out" in str(logs)
+
+
+@virtually
+async def test_a_result_that_fits_on_the_routes_own_topic_is_no_end_of_ours() -> None:
+    async with world(Options(typed={"documents": TYPED})) as w:
+        w.send()
+        await w.until(lambda: typed_results(w))
+        assert w.sample("own_ends_total", reason="CONNECTOR_RESULT_TOO_LARGE") == 0
+
+
+@virtually
+async def test_credits_that_come_back_are_not_counted_and_end_nothing() -> None:
+    async with world(Options(typed={"documents": TYPED})) as w:
+        w.api.credits = -5.0
+        w.send(2)
+        await w.until(lambda: len(typed_results(w)) == 2)
+        assert [result["credits"] for result in typed_results(w)] == [-5.0, -5.0]
+        assert w.sample("credits_total", route="documents") == 0
+
+
+@virtually
 async def test_other_routes_stay_as_they_are() -> None:
     async with world(Options(typed={"documents": TYPED}), partitions=(P0, OTHER)) as w:
         w.send(partition=OTHER)
@@ -100,3 +155,4 @@ async def test_with_oversize_fail_a_value_that_is_too_large_is_a_failure_on_the_
         result = TYPED.codec.decode(record.value or b"")
         assert (result["status"], result["failure_reason"]) == ("FAILED", "CONNECTOR_RESULT_TOO_LARGE")
         assert (result["value"], result["output"], result["output_state"]) == (None, None, "omitted")
+        assert w.sample("own_ends_total", reason="CONNECTOR_RESULT_TOO_LARGE") == 1

@@ -141,9 +141,13 @@ def load_checked(schema: object) -> Any:  # noqa: ANN401 - an object, a name or 
         SchemaRefused: recursive, too large (256 KiB), too deep (32), too many or too long names (512), arrays
             or maps of items that take no bytes, or no valid Avro schema.
     """
-    check_schema(schema)
     try:
+        check_schema(schema)
         return parse_schema(_plain(schema))
+    except SchemaRefused:
+        raise
+    except RecursionError:
+        raise SchemaRefused("The schema has attributes that nest too deep.") from None
     except (SchemaParseException, UnknownType, LookupError, TypeError, ValueError) as error:
         raise SchemaRefused(f"The schema is no valid Avro schema ({type(error).__name__}).") from error
 

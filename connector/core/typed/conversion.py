@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 
 from connector.core.formats.avro_writer import Misfit
 from connector.core.formats.schema_limits import SchemaRefused
 from connector.core.formats.strict_json import shown_name
-from connector.core.typed.avro_record import HOLDS, JSON_NAME
+from connector.core.typed.avro_record import HOLDS, JSON_NAME, PRECISION
 
 _EPOCH = date(1970, 1, 1)
 _LONG = 19
@@ -97,9 +98,9 @@ def _complex(schema: Mapping[str, object]) -> tuple[Convert, Restore]:
         case "array", _:
             return _array(*conversion_of(schema.get("items")))
         case "int", "date":
-            return _days, lambda value: (_EPOCH + timedelta(days=_whole(value))).isoformat()
+            return _days, lambda value: (_EPOCH + timedelta(days=cast("int", value))).isoformat()
         case "bytes", "decimal":
-            return _exact(_whole(schema.get("precision")), _whole(schema.get("scale", 0)))
+            return _decimal(schema.get("precision"), schema.get("scale", 0))
         case "string", _ if schema.get(HOLDS) == "json":
             return lambda value, _: _json(value).decode(), lambda value: msgspec.json.decode(str(value))
         case str(name), None:
@@ -170,7 +171,10 @@ def _number(value: object, wanted: str, digits: int) -> int | Decimal:
     """A number whose size and exactness are such that arithmetic with it stays small."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise _wrong(value, wanted)
-    if isinstance(value, Decimal) and value:
+    if isinstance(value, Decimal):
+        if not value:
+            # Whatever its exponent is: 0e-9999999 would become ten million digits.
+            return Decimal(0).copy_sign(value)
         _, figures, exponent = value.as_tuple()
         if not isinstance(exponent, int) or value.adjusted() > digits or len(figures) > _DOUBLE or exponent < -_DOUBLE:
             raise NotConverted(f"the number does not fit {wanted}")
@@ -211,13 +215,19 @@ def _days(value: object, rest: Rest) -> object:
     return (day - _EPOCH).days
 
 
+def _decimal(precision: object, scale: object) -> tuple[Convert, Restore]:
+    if isinstance(precision, int) and isinstance(scale, int) and 0 <= scale <= precision <= PRECISION:
+        return _exact(precision, scale)
+    raise _unknown(f"a decimal without a precision up to {PRECISION} and a scale up to that")
+
+
 def _exact(precision: int, scale: int) -> tuple[Convert, Restore]:
     wanted = f"a decimal with {precision} digits, {scale} of them behind the point"
 
     def convert(value: object, _: Rest) -> object:
         number = Decimal(_number(value, wanted, precision))
         sign, figures, exponent = number.as_tuple()
-        shift = _whole(exponent) + scale
+        shift = int(exponent) + scale
         unscaled = int("".join(map(str, figures)))
         if shift >= 0:
             unscaled *= 10 ** min(shift, _DOUBLE)
@@ -236,12 +246,6 @@ def _exact(precision: int, scale: int) -> tuple[Convert, Restore]:
         return Decimal((sign, digits, -scale))
 
     return convert, restore
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int):
-        raise _unknown("a decimal without precision and scale")
-    return value
 
 
 def _wrong(value: object, wanted: str) -> NotConverted:

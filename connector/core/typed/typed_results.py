@@ -26,6 +26,10 @@ Fit = Literal["whole", "part", "none"]
 """``whole``: the value holds everything that the output says; ``part``: the output says more; ``none``: the output does
 not fit the schema."""
 
+MOST_JSON = 4
+"""A value's JSON is converted up to so many times what the record may take: names and digits take less in Avro, but
+hardly ever a quarter, and converting in vain holds up everything else."""
+
 _AGAIN = "`extend-connector schemas generate` makes it again"
 
 
@@ -37,11 +41,13 @@ class TypedOutput:
         value: the record, or None where the output does not fit.
         fit: how much of the output the value holds.
         error: why there is no value; names the field, never what it holds.
+        problem: the same for logs: nothing in it is the document's, not even the name of a field.
     """
 
     value: object = None
     fit: Fit = "none"
     error: str | None = None
+    problem: str | None = None
 
 
 def typed_schema(envelope: Schema, route: str, value: Group) -> dict[str, object]:
@@ -102,6 +108,8 @@ class TypedResults:
             SchemaRefused: with the way out: it is no schema of results, or an older envelope.
         """
         fields = _fields(schema)
+        # What is no valid Avro has no names to be looked up.
+        self.codec = Codec(schema)
         value = _by_name(fields).get(VALUE)
         if value is None or schema.get("name") != envelope.get("name"):
             raise SchemaRefused(f"It is no schema of typed results; {_AGAIN}.")
@@ -113,57 +121,87 @@ class TypedResults:
         self._convert, self._restore = conversion_of(value["type"])
         self._run_type = run_type
         self.schema = schema
-        self.codec = Codec(schema)
 
-    def typed(self, run_type: str, output: bytes | None) -> TypedOutput | None:
-        """The value of a run's output, or None where there is nothing to say about it.
+    def typed(self, run_type: str, output: bytes | None, max_bytes: int | None = None) -> TypedOutput | None:
+        """The value of a run's output, or None where there is nothing to say about it. Never raises.
 
         Args:
             run_type: of the run.
             output: the API's own JSON text.
+            max_bytes: what the topic takes; None: the value is made however large it is.
         """
         if output is None:
             return None
         if run_type != self._run_type:
-            return TypedOutput(error=f"The value is left out: the reference asked for its own {run_type} run.")
-        rest = Rest()
+            return _left_out(f"the reference asked for its own {run_type} run")
+        rest, most = Rest(), None if max_bytes is None else MOST_JSON * max_bytes
         try:
-            value = self._convert(self._json(output, rest), rest)
+            value = self._convert(self._json(output, rest, most), rest)
         except NotConverted as error:
             path = f" at {error.misfit.path}" if error.misfit.path else ""
-            return TypedOutput(
-                error=f"The value is left out: the output does not fit the route's schema{path}: "
-                f"{error.misfit.complaint}."
-            )
+            return _left_out(f"the output does not fit the route's schema{path}: {error.misfit.complaint}")
+        except _TooLarge:
+            return _left_out(f"its JSON is more than {MOST_JSON} times what the topic takes")
         except UnicodeDecodeError:
             return TypedOutput()
         except NotJson as error:
-            return TypedOutput(error=f"The value is left out: the output is unusual JSON: {error}.")
+            return _left_out("the output is unusual JSON", f": {error}")
+        except Exception as error:  # noqa: BLE001 - the run is paid for: its result arrives, whatever is in it
+            return _left_out(f"the output cannot be converted ({type(error).__name__})")
         return TypedOutput(value, "part" if rest.found else "whole")
 
     def restore(self, value: object) -> object:
         """The value as the JSON was that it was made from, with null for what was missing."""
         return self._restore(value)
 
-    def _json(self, output: bytes, rest: Rest) -> object:
+    def _json(self, output: bytes, rest: Rest, most: int | None) -> object:
         """What the value is made of: the whole output, of an extract run its ``value``."""
-        text = output.decode()
-        if self._run_type == "extract":
-            try:
-                parts = _parts.decode(text)
-            except msgspec.DecodeError:
-                # The strict parser says what is wrong with it, or that it is no object.
-                parse_json(text)
-                parts = {}
-            rest.found = len(parts) > 1
-            text = bytes(parts.get("value", b"null")).decode()
-        value = parse_json(text, exact=True)
+        value = _extracted(output, rest, most) if self._run_type == "extract" else _parsed(output, most)
         if value is None:
             raise NotConverted("there is no value")
         return value
 
 
+class _TooLarge(Exception):  # noqa: N818 - it names what the value is
+    pass
+
+
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _extracted(output: bytes, rest: Rest, most: int | None) -> object:
+    try:
+        parts = _parts.decode(output.decode())
+    except (msgspec.DecodeError, RecursionError):
+        # The strict parser says what is wrong with it, or that it is no object.
+        parts = {}
+    if len(parts) > 1:
+        # What stands beside the value is large, goes into the record as a text, and need not be looked at.
+        rest.found = True
+        return _parsed(bytes(parts.get(VALUE, b"null")), most)
+    # One key, and the strict parser alone sees whether it stands twice.
+    whole = _parsed(output, most)
+    if not isinstance(whole, dict):
+        return None
+    rest.found = len(whole) > 1
+    return whole.get(VALUE)
+
+
+def _parsed(json: bytes, most: int | None) -> object:
+    if most is not None and len(json) > most:
+        raise _TooLarge
+    return parse_json(json.decode(), exact=True)
+
+
+def _left_out(why: str, named: str = "") -> TypedOutput:
+    """No value.
+
+    Args:
+        why: the reason.
+        named: more about it, with what the document itself says.
+    """
+    problem = f"The value is left out: {why}"
+    return TypedOutput(error=f"{problem}{named}.", problem=f"{problem}.")
 
 
 def _fields(schema: Schema) -> list[Mapping[str, object]]:

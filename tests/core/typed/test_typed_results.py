@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from decimal import Decimal
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.core.formats.schema_limits import SchemaRefused
 from connector.core.typed.json_schema import read_schema
@@ -34,6 +38,14 @@ INVOICE: Schema = {
 def results(schema: Schema = INVOICE, run_type: str = "extract") -> TypedResults:
     """The typed results of a JSON Schema."""
     return TypedResults(typed_schema(ENVELOPE, "invoices", read_schema(schema)), ENVELOPE, run_type)
+
+
+INVOICES = results()
+PROPERTIES = tuple(cast("dict[str, object]", INVOICE["properties"]))
+
+
+def _json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def typed(value: str) -> TypedOutput:
@@ -64,6 +76,8 @@ def typed(value: str) -> TypedOutput:
         ('{"lines": {}}', "at lines: an object does not fit an array."),
         ('{"lines": [{"text": "a"}, {"text": 1}]}', "at lines.1.text: a number does not fit a text."),
         ('{"lines": [null]}', "at lines.0: null does not fit an object."),
+        ('{"total": 1e-9999999999999999999}', "unusual JSON: a number's exponent is too large"),
+        ('{"unknown": 1e-9999999999999999999}', "unusual JSON: a number's exponent is too large"),
         ('{"number": "a", "number": "b"}', "unusual JSON: the key number stands twice"),
         ('{"number": "\\ud800"}', "unusual JSON: a text holds a lone surrogate"),
         ("[]", "schema: an array does not fit an object."),
@@ -78,6 +92,78 @@ def test_what_does_not_fit_has_no_value_and_a_sentence(value: str, complaint: st
 
 def test_a_sentence_never_shows_what_the_document_says() -> None:
     assert "secret" not in (typed('{"pages": "secret"}').error or "")
+
+
+def test_what_the_logs_say_holds_nothing_of_the_document() -> None:
+    found = typed('{"new": {"John Smith": 1, "John Smith": 2}}')
+    assert "John Smith" in (found.error or "")
+    assert found.problem == "The value is left out: the output is unusual JSON."
+    assert typed('{"pages": 1.5}').problem == typed('{"pages": 1.5}').error
+
+
+@pytest.mark.parametrize("output", ['{"value": {"number": "A"}, "value": {}}', '{"value": {}, "v\\u0061lue": {}}'])
+def test_a_value_that_stands_twice_is_none(output: str) -> None:
+    found = results().typed("extract", output.encode())
+    assert found is not None
+    assert (found.value, found.fit) == (None, "none")
+    assert "the key value stands twice" in (found.error or "")
+
+
+def test_a_value_much_larger_than_its_topic_takes_is_not_even_converted() -> None:
+    value = b'{"value": {"number": "' + b"x" * 1000 + b'"}'
+    for output, max_bytes, fit in (
+        (value + b"}", 100, "none"),
+        (value + b"}", 1000, "whole"),
+        (value + b', "metadata": 1}', 100, "none"),
+        (b'{"value": {"number": "A"}, "metadata": "' + b"x" * 1000 + b'"}', 100, "part"),
+    ):
+        found = results().typed("extract", output, max_bytes)
+        assert found is not None
+        assert found.fit == fit
+        assert ("more than 4 times what the topic takes" in (found.error or "")) == (fit == "none")
+
+
+@pytest.mark.parametrize("zero", ["0e-9999999", "-0E-99999999", "0e99999999", "0.00", "-0"])
+def test_a_zero_is_one_whatever_its_exponent_is(zero: str) -> None:
+    found = typed(f'{{"total": {zero}, "pages": {zero}, "weight": {zero}}}')
+    assert found.fit == "whole"
+    restored = cast("dict[str, object]", results().restore(found.value))
+    assert (restored["total"], restored["pages"], restored["weight"]) == (0, 0, 0)
+
+
+def test_an_error_that_nobody_thought_of_leaves_the_value_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse_json(_: str, *, exact: bool) -> object:
+        raise ArithmeticError(f"secret {exact}")
+
+    monkeypatch.setattr("connector.core.typed.typed_results.parse_json", parse_json)
+    found = typed("{}")
+    assert (found.value, found.fit) == (None, "none")
+    assert found.error == "The value is left out: the output cannot be converted (ArithmeticError)."
+
+
+NUMBER = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,22})?", fullmatch=True)
+ANYTHING = st.recursive(
+    NUMBER
+    | st.sampled_from(["null", "true", "NaN", '"\\ud800"', '"2026-12-31"', "", "x"])
+    | st.text(max_size=4).map(_json),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from([*PROPERTIES, "text", "new", "value"]), inner), max_size=4).map(
+            lambda pairs: "{" + ",".join(f'"{name}":{item}' for name, item in pairs) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(ANYTHING.map(str.encode) | ANYTHING.map(lambda text: f'{{"value":{text}}}'.encode()) | st.binary(max_size=30))
+def test_whatever_the_output_is_there_is_an_answer_that_somebody_thought_of(output: bytes) -> None:
+    found = INVOICES.typed("extract", output)
+    assert found is not None
+    assert "cannot be converted" not in (found.error or "")
+    if found.fit != "none":
+        value = INVOICES.restore(found.value)
+        assert set(cast("dict[str, object]", value)) == set(PROPERTIES)
 
 
 def test_numbers_that_mean_the_same_fit() -> None:
@@ -111,12 +197,13 @@ def test_null_says_nothing_more() -> None:
     assert typed('{"number": "A", "new": null}').fit == "whole"
 
 
-@pytest.mark.parametrize("output", ["nonsense", "[]", "5", '{"value": {}', "{}"])
+@pytest.mark.parametrize("output", ["nonsense", "[]", "5", '{"value": {}', "{}", "[" * 9999, '{"value":' * 9999])
 def test_an_output_of_another_shape_has_no_value(output: str) -> None:
     found = results().typed("extract", output.encode())
     assert found is not None
     assert found.fit == "none"
     assert found.error
+    assert "cannot be converted" not in found.error
 
 
 def test_without_an_output_there_is_nothing_to_say() -> None:
@@ -125,7 +212,8 @@ def test_without_an_output_there_is_nothing_to_say() -> None:
 
 def test_a_reference_with_its_own_run_is_told() -> None:
     found = results().typed("parse", b"{}")
-    assert found == TypedOutput(error="The value is left out: the reference asked for its own parse run.")
+    said = "The value is left out: the reference asked for its own parse run."
+    assert found == TypedOutput(error=said, problem=said)
 
 
 OUTPUTS = {
@@ -225,6 +313,8 @@ def test_what_is_no_schema_of_typed_results_is_refused(schema: Schema) -> None:
         ["null", {"type": "long", "logicalType": "timestamp-millis"}],
         ["null", "float"],
         ["null", {"type": "bytes", "logicalType": "decimal"}],
+        ["null", {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": -2}],
+        ["null", {"type": "bytes", "logicalType": "decimal", "precision": 10**9, "scale": 2}],
         {"type": "map", "values": "string"},
     ],
 )
@@ -234,6 +324,34 @@ def test_types_that_are_never_generated_are_refused(avro: object) -> None:
     fields = [*cast("list[object]", results().schema["fields"])[:-1], value]
     with pytest.raises(SchemaRefused):
         TypedResults({**results().schema, "fields": fields}, ENVELOPE, "extract")
+
+
+DEEP: object = []
+for _ in range(5000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda schema: schema["fields"].append({"type": "string"}),
+        lambda schema: schema["fields"].insert(0, {"name": "a"}),
+        lambda schema: schema["fields"][-1].pop("type"),
+        lambda schema: schema["fields"][-1].pop("name"),
+        lambda schema: schema["fields"][-1]["type"][1]["fields"].append({"type": "string"}),
+        lambda schema: schema["fields"][-1]["type"][1]["fields"].append({"name": "a"}),
+        lambda schema: schema["fields"][-1]["type"][1]["fields"].append("a"),
+        lambda schema: schema["fields"][-1]["type"][1].update(fields=None),
+        lambda schema: schema["fields"][-1].update(type=["null", {"type": ["a"], "logicalType": {}}]),
+        lambda schema: schema["fields"][-1].update(type=DEEP),
+        lambda schema: schema["fields"][0].update(attribute=DEEP),
+    ],
+)
+def test_a_damaged_schema_is_refused_with_a_sentence(damage: Callable[[Any], object]) -> None:
+    schema = copy.deepcopy(dict(INVOICES.schema))
+    damage(schema)
+    with pytest.raises(SchemaRefused):
+        TypedResults(schema, ENVELOPE, "extract")
 
 
 def test_a_schema_may_have_hundreds_of_fields() -> None:
