@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import fastavro
@@ -23,13 +24,27 @@ routes:
 SCHEMA = {"type": "object", "properties": {"total-due": {"type": ["integer", "null"]}}}
 
 
-async def generate(folder: Path, *arguments: str, **environ: str) -> tuple[int | None, str]:
-    """Exit code, and everything that it printed."""
-    (folder / "connector.yaml").write_text(CONFIG)
+async def generate(
+    folder: Path,
+    *arguments: str,
+    config: str = CONFIG,
+    before: tuple[str, ...] = (),
+    environ: Mapping[str, str] | None = None,
+) -> tuple[int | None, str]:
+    """Exit code, and everything that it printed.
+
+    Args:
+        folder: where it runs.
+        arguments: of the command.
+        config: the configuration.
+        before: what stands before the command.
+        environ: additional variables.
+    """
+    (folder / "connector.yaml").write_text(config)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "connector", "schemas", "generate", *arguments),
+        *(*before, sys.executable, "-m", "connector", "schemas", "generate", *arguments),
         cwd=folder,
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -76,8 +91,45 @@ async def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None
 async def test_the_schema_of_an_extractor_comes_from_the_api(tmp_path: Path) -> None:
     async with SimulatorServer() as simulator:
         environ = {"EXTEND_API_KEY": "sk_test", "EXTEND_BASE_URL": simulator.base_url}
-        code, out = await generate(tmp_path, "--route", "invoices", **environ)
+        code, out = await generate(tmp_path, "--route", "invoices", environ=environ)
     assert (code, "+ value.invoice_number   string" in out) == (0, True), out
+
+
+async def test_a_schema_in_the_configuration_is_read_as_it_is_from_a_file(tmp_path: Path) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "state": {"type": ["string", "null"], "enum": ["paid", "open"]},
+            "lines": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+        },
+    }
+    inline = CONFIG.replace("    processor: ex_1\n", f"    config: {json.dumps({'schema': schema})}\n")
+    code, out = await generate(tmp_path, "--route", "invoices", config=inline)
+    assert (code, "+ value.state   string" in out, "+ value.lines   array of long or null" in out) == (0, True, True), (
+        out
+    )
+    made = (tmp_path / "schemas" / "invoices.avsc").read_text()
+    assert "One of: paid, open." in made
+
+    (tmp_path / "source.json").write_text(json.dumps(schema))
+    code, out = await generate(tmp_path, "--route", "invoices", "--from", "source.json")
+    assert "is as it should be" in out
+
+
+async def test_a_file_that_cannot_be_written_whole_is_not_begun(tmp_path: Path) -> None:
+    target, source = tmp_path / "schemas" / "invoices.avsc", tmp_path / "source.json"
+    full_disk = ("/bin/sh", "-c", 'ulimit -f 1; exec "$@"', "sh")
+    source.write_text(json.dumps(SCHEMA))
+    code, out = await generate(tmp_path, "--route", "invoices", "--from", str(source), before=full_disk)
+    assert (code, "schema_file: cannot be written" in out) == (2, True), out
+    assert list(target.parent.iterdir()) == []
+
+    await generate(tmp_path, "--route", "invoices", "--from", str(source))
+    first = target.read_text()
+    source.write_text(json.dumps({"type": "object", "properties": {"other": {"type": "string"}}}))
+    code, out = await generate(tmp_path, "--route", "invoices", "--from", str(source), before=full_disk)
+    assert code == 2, out
+    assert [path.read_text() for path in target.parent.iterdir()] == [first]
 
 
 async def test_what_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from connector.adapters.http import HttpApi
 from connector.cli.loading import ConfigOption, load_without_key
 from connector.client import ExtendClient
 from connector.config import Config, load_extend
+from connector.config.frozen import thaw
 from connector.config.nearest import one_of
 from connector.config.routes import Route
 from connector.core.errors import ConfigurationError, Problem
@@ -90,7 +91,8 @@ def _value(config: Path | None, route: Route, source: Path | None) -> Group:
         return read_schema(read_schema_file(source))
     inline = (route.config or {}).get("schema")
     if inline is not None:
-        return read_schema(inline)
+        # Lists are tuples in a configuration, and the schema is read as JSON.
+        return read_schema(thaw(inline))
     if route.processor is None:
         raise Inexpressible("", "the route has neither processor nor config.schema", "name its JSON Schema with --from")
     return read_schema(asyncio.run(_ask(load_extend(config, os.environ), route.processor, route.version or "latest")))
@@ -108,12 +110,21 @@ async def _ask(settings: Config, extractor: str, version: str) -> object:
 def _write(path: Path, text: str, old: dict[str, object] | None, schema: dict[str, object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        before = _fingerprint(old)
-        if before is not None and before != _fingerprint(schema):
-            path.replace(version_path(path, before))
-        path.write_text(text, encoding="utf-8")
+        _put(path, text, _fingerprint(old), _fingerprint(schema))
     except OSError as error:
         raise ConfigurationError([Problem("schema_file", f"cannot be written ({path}): {error.strerror}")]) from None
+
+
+def _put(path: Path, text: str, before: bytes | None, now: bytes | None) -> None:
+    """Whole or not at all: half a file would keep workers from starting."""
+    fresh = path.with_name(f"{path.name}.new")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        if before is not None and before != now:
+            path.replace(version_path(path, before))
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _fingerprint(schema: dict[str, object] | None) -> bytes | None:

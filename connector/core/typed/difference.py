@@ -72,7 +72,7 @@ def _types(path: str, old: object, new: object) -> Iterator[Change]:
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new) == 2 and old[0] == new[0] == "null":
         yield from _types(path, old[1], new[1])
     elif isinstance(old, Mapping) and isinstance(new, Mapping) and old.get("type") == new.get("type") == "array":
-        yield from _types(f"{path}[]", old["items"], new["items"])
+        yield from _types(f"{path}[]", old.get("items"), new.get("items"))
     elif isinstance(old, Mapping) and isinstance(new, Mapping) and old.get("type") == new.get("type") == "record":
         if old.get("name") != new.get("name"):
             yield Change(path, "changed", f"{old.get('name')} → {new.get('name')}", readable=False)
@@ -109,4 +109,6 @@ def shown(avro: object) -> str:
 
 def _fields(record: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
     fields = record.get("fields")
-    return {str(each["name"]): each for each in fields if isinstance(each, Mapping)} if isinstance(fields, list) else {}
+    found = [each for each in fields if isinstance(each, Mapping)] if isinstance(fields, list) else []
+    # What readers have may be anything that somebody has left in the file.
+    return {str(each["name"]): each for each in found if "name" in each and "type" in each}

@@ -94,6 +94,7 @@ _BY_TYPE = {
     "integer": Scalar.INTEGER,
     "number": Scalar.NUMBER,
 }
+_TYPES = {*_BY_TYPE, "object", "array"}
 _TEXT_OF_JSON = f'or set "{JSON_TEXT}": "json" beside it to get it as a text of JSON'
 _PLACES = re.compile(r"0\.(0*1)")
 
@@ -137,7 +138,7 @@ def _read(path: str, schema: object, level: int) -> tuple[Kind, bool]:
         return _group(path, schema, level), nullable
     if name == "array":
         return _items(path, schema, level), nullable
-    if name == "string" and "date" in {schema.get("format"), schema.get("extend:type")}:
+    if name == "string" and "date" in (schema.get("format"), schema.get("extend:type")):
         return Scalar.DATE, nullable
     if name == "number" and (scale := _scale(schema.get("multipleOf"))) is not None:
         return Exact(scale), nullable
@@ -157,15 +158,15 @@ def _type_of(path: str, schema: Mapping[str, object]) -> tuple[str, bool]:
     names = given if isinstance(given, list) else [given] if given is not None else _types_of_enum(schema)
     nullable = "null" in names
     others = [name for name in names if name != "null"]
+    wrong = next((name for name in others if not isinstance(name, str) or name not in _TYPES), None)
+    if wrong is not None:
+        raise Inexpressible(path, f"{shown_name(repr(wrong))} is no type of JSON Schema", "correct the type")
     if set(others) == {"integer", "number"}:
         others = ["number"]
     if len(others) != 1:
         why = f"it may be {' or '.join(str(name) for name in others)}" if others else "it has no type"
         raise Inexpressible(path, why, f"give it one type beside null, {_TEXT_OF_JSON}")
-    name = others[0]
-    if not isinstance(name, str) or name not in {*_BY_TYPE, "object", "array"}:
-        raise Inexpressible(path, f"{str(name)[:40]!r} is no type of JSON Schema", "correct the type")
-    return name, nullable
+    return str(others[0]), nullable
 
 
 def _types_of_enum(schema: Mapping[str, object]) -> list[object]:
@@ -186,6 +187,8 @@ def _group(path: str, schema: Mapping[str, object], level: int) -> Group:
     money = schema.get("extend:type") == "currency"
     found = []
     for name, inner in properties.items():
+        if not isinstance(name, str) or not _is_unicode(name):
+            raise Inexpressible(_below(path, name), "its name is no text that UTF-8 can hold", "give it another name")
         kind, _ = _read(_below(path, name), inner, level + 1)
         if money and kind is Scalar.NUMBER:
             kind = Exact(CURRENCY_SCALE)
@@ -225,6 +228,10 @@ def _doc(schema: object) -> str:
     text = " ".join(part for part in parts if part)
     # A lone surrogate in a description must not keep the schema from being written.
     return text.encode("utf-8", "replace").decode()[:MAX_DOC_CHARS]
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode("utf-8", "replace").decode()
 
 
 def _below(path: str, name: object) -> str:

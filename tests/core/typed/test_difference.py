@@ -69,6 +69,21 @@ def test_changes_are_named(old: Schema, new: Schema, found: list[Change]) -> Non
     assert between(old, new) == found
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {},
+        {"fields": {}},
+        {"fields": [{"type": "string"}, {"name": "b"}, 5]},
+        {"fields": [{"name": "a", "type": []}, {"name": "b", "type": ["null", {"type": "array"}]}]},
+        {"fields": [{"name": "a", "type": ["null", {"type": "record"}]}]},
+    ],
+)
+def test_an_old_schema_may_be_damaged(damaged: Schema) -> None:
+    new = avro({"a": GROUP, "b": {"type": "array", "items": TEXT}})
+    assert {change.path.split(".")[0].removesuffix("[]") for change in changes(damaged, new)} == {"a", "b"}
+
+
 @given(OBJECTS, OBJECTS.flatmap(lambda pair: st.tuples(st.just(pair[0]), st.booleans())))
 def test_what_is_called_readable_is_read(old: tuple[Schema, object], new: tuple[Schema, bool]) -> None:
     before = record_of(read_schema(old[0]), "Value")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -73,6 +75,10 @@ def test_records_are_named_after_their_path() -> None:
         ({"type": "null"}, "a: it has no type; give it one"),
         ({"enum": [1, "a"]}, "a: it has no type; give it one"),
         ({"type": "text"}, "a: 'text' is no type of JSON Schema"),
+        ({"type": {}}, "a: {} is no type of JSON Schema"),
+        ({"type": [{"a": 1}, "string"]}, "a: {'a': 1} is no type of JSON Schema"),
+        ({"type": "object", "properties": {"\ud800": {"type": "string"}}}, "its name is no text that UTF-8 can hold"),
+        ({"type": "object", "properties": {5: {"type": "string"}}}, r"a\.5: its name is no text"),
         (True, "a: its schema is no object; describe it"),
         ({"type": "object"}, "a: it is an object without properties; name its properties"),
         ({"type": "object", "patternProperties": {}}, "a: patternProperties leaves open which"),
@@ -85,6 +91,31 @@ def test_records_are_named_after_their_path() -> None:
 def test_what_avro_cannot_say_is_refused_with_the_way_out(schema: object, says: str) -> None:
     with pytest.raises(Inexpressible, match=says):
         record(a=schema)
+
+
+@pytest.mark.parametrize("word", ["format", "extend:type"])
+@pytest.mark.parametrize("value", [["date"], {}, None, 5])
+def test_a_format_that_is_no_text_says_nothing(word: str, value: object) -> None:
+    assert record(a={"type": "string", word: value}) == record(a={"type": "string"})
+
+
+WORDS = st.sampled_from(
+    ["type", "format", "extend:type", "properties", "items", "enum", "const", "multipleOf", "anyOf", "description"]
+)
+VALUES = st.sampled_from(
+    ["object", "array", "string", "number", "null", "date", "currency", "\ud800", "", 0.01, 1, None]
+)
+SCHEMAS = st.recursive(
+    VALUES | st.booleans() | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b-c", "\ud800", ""]), SCHEMAS, min_size=1, max_size=3))
+def test_any_schema_is_read_or_refused(properties: dict[str, object]) -> None:
+    with suppress(Inexpressible):
+        json.dumps(record(**properties), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("schema", [{"type": "string"}, {"x-avro": "json"}, [], None])
