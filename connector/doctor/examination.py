@@ -10,7 +10,6 @@ from connector.adapters.http import HttpApi
 from connector.adapters.registry import SchemaRegistry
 from connector.config import Config
 from connector.core.diagnosis import Diagnosis
-from connector.core.topics import plan_topics
 from connector.doctor.api import examine_api
 from connector.doctor.brokers import Brokers
 from connector.doctor.kafka import examine_kafka
@@ -26,8 +25,7 @@ _EVENT, _RUN = "extract_run.processed", "exr_doctor"
 
 def examine_brokers(config: Config) -> Iterator[Diagnosis]:
     """Brokers, rights and topics. Blocks."""
-    plan = plan_topics(config.name, [route.topic for route in config.core_routes()], config.output.prefix)
-    yield from examine_kafka(Brokers(config), plan, config.name)
+    yield from examine_kafka(Brokers(config), config.topic_plan(), config.name)
 
 
 async def examine_schemas(config: Config) -> list[Diagnosis]:

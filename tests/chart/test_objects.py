@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from connector.adapters.metrics import Metrics
-from connector.core.topics import plan_topics
+from connector.core.rights import Need, missing_rights, needed_rights
 from tests.chart.engine import CHART, Manifest, one, pods, render, smallest, values_of, worker
+from tests.chart.inside import containers_of
 from tests.test_docs import first_cells, section, text_of
 
 NAME = "release-extend-kafka-connector"
@@ -288,15 +290,36 @@ def rights_of(user: Manifest) -> Rights:
 def test_the_user_has_the_rights_of_the_page_and_no_others() -> None:
     rows = first_cells(section(text_of("docs", "operations.md"), "## Rights"))
     operations = {row[0]: re.findall(r"[A-Z]\w+", row[1].partition(";")[0]) for row in rows}
-    plan = plan_topics("documents", ["documents.in"], "documents")
+    inputs = [f"{name}.in" for name in ("documents", "scans", "faxes", "letters")]
     assert rights_of(one(render(values_of("operators")), "KafkaUser", NAME)) == {
-        ("topic", "documents.in", "literal"): operations["input topics"],
-        ("topic", plan.journal, "literal"): operations["`<name>.journal`"],
-        ("topic", plan.signals, "literal"): operations["`<name>.signals`"],
-        ("topic", "documents.", "prefix"): operations["`<prefix>.*`"],
+        **{("topic", name, "literal"): operations["input topics"] for name in inputs},
+        ("topic", "documents.journal", "literal"): operations["`<name>.journal`"],
+        ("topic", "documents.signals", "literal"): operations["`<name>.signals`"],
+        **{("topic", f"{name}.", "prefix"): operations["`<prefix>.*`"] for name in ("results", "scans.parsed")},
         ("group", "documents", "literal"): operations["group `<name>`"],
         ("transactionalId", "documents-", "prefix"): operations["transactional id, prefix `<name>-`"],
     }
+
+
+def test_the_user_may_do_all_that_the_doctor_asks_for(tmp_path: Path) -> None:
+    values = values_of("operators")
+    (container,) = [each for each in containers_of(values, tmp_path) if each.command == "doctor"]
+    settings = container.load()
+    rights = rights_of(one(render(values), "KafkaUser", NAME))
+    needs = needed_rights(settings.topic_plan(), settings.name)
+    assert {need.name for need in needs} > {"results.processed", "scans.parsed.processed", "results.dead-letter"}
+    for need in needs:
+        assert missing_rights(need, granted(rights, need)) == ()
+
+
+def granted(rights: Rights, need: Need) -> set[str]:
+    kind = {"transactional id": "transactionalId"}.get(need.resource, need.resource)
+    found: set[str] = set()
+    for (each, name, pattern), operations in rights.items():
+        covers = need.name.startswith(name) if pattern == "prefix" else name == need.name and not need.prefixed
+        if each == kind and covers:
+            found.update(operations)
+    return found
 
 
 def test_the_webhook_may_write_signals_and_nothing_else() -> None:

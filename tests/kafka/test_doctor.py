@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # it does not
 
 from connector.adapters.kafka.admin import Cluster
 from connector.core.record import Partition
+from connector.core.rights import needed_rights
 from connector.core.topics import Purpose, missing, plan_topics
 from connector.simulator.server import SimulatorServer
 from tests.chaos.processes import environment, wait_for_answer
@@ -30,7 +31,8 @@ from tests.webhook.stage import SECRET
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-NAME, TOPIC, PREFIX = "invoices-worker", "documents", "out"
+NAME, TOPIC, PREFIX, OWN = "invoices-worker", "documents", "out", "own"
+PLAN = plan_topics(NAME, [TOPIC], PREFIX, [OWN])
 KINDS = {
     "--topic": ResourceType.TOPIC,
     "--group": ResourceType.GROUP,
@@ -48,9 +50,8 @@ OPERATIONS = {
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedBroker]:
     """A broker with every topic, on which the user may do nothing."""
     with guarded_broker(tmp_path_factory.mktemp("kafka-guarded")) as broker:
-        plan = plan_topics(NAME, [TOPIC], PREFIX)
         with Cluster({"bootstrap.servers": broker.own}, timeout=30) as cluster:
-            cluster.create_topics(missing(plan, {}, inputs=True, partitions=2))
+            cluster.create_topics(missing(PLAN, {}, inputs=True, partitions=2))
         yield broker
 
 
@@ -74,11 +75,13 @@ def grant(broker: GuardedBroker, command: str) -> None:
 
 
 def guarded_project(folder: Path, address: str) -> Project:
+    """A project that logs in, with a route whose results go to topics of their own."""
     project = project_in(folder, address, NAME, TOPIC, PREFIX)
     path = folder / "connector.yaml"
     properties = ", ".join(f"{name}: {value}" for name, value in MECHANISM.items())
     login = f'kafka: {{bootstrap_servers: "{address}", password_file: password, properties: {{{properties}}}}}'
-    path.write_text(path.read_text().replace(f'kafka: {{bootstrap_servers: "{address}"}}', login))
+    text = path.read_text().replace(f'kafka: {{bootstrap_servers: "{address}"}}', login)
+    path.write_text(text.replace("processor: ex_1}", f"processor: ex_1, output: {{prefix: {OWN}}}}}"))
     (folder / "password").write_text(PASSWORD)
     return project
 
@@ -113,7 +116,7 @@ def a_worker_makes_a_result(broker: GuardedBroker, folder: Path, env: Mapping[st
 
 def results_on(broker: GuardedBroker) -> int:
     """How much stands in the result topics."""
-    topics = plan_topics(NAME, [TOPIC], PREFIX).names(Purpose.RESULTS)
+    topics = PLAN.names(Purpose.RESULTS)
     with Cluster({"bootstrap.servers": broker.own}, timeout=30) as cluster:
         ends = cluster.log_ends([Partition(topic, number) for topic in topics for number in range(2)], committed=True)
     return sum(ends.values())
@@ -142,7 +145,8 @@ async def test_the_commands_that_it_prints_grant_exactly_what_a_worker_needs(
         denied = await examined(project, "--json", env=api)
         assert denied.code == 1
         rights = of(denied, "kafka.rights")
-        assert len(rights) == 13
+        assert set(rights) == {need.subject for need in needed_rights(PLAN, NAME)}
+        assert len(rights) == 20
         assert {row["health"] for row in rights.values()} == {"failed"}
         for row in rights.values():
             grant(guarded, row["way_out"])
