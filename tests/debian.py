@@ -68,10 +68,14 @@ def find_program(name: str, packages: tuple[str, ...]) -> Path | None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         return None
     CACHE.mkdir(parents=True, exist_ok=True)
+    places = {package: CACHE / package / "usr" / "bin" / name for package in packages}
     with _one_at_a_time():
-        for package in packages:
-            program = CACHE / package / "usr" / "bin" / name
-            if program.exists() or (_fetch(package) and program.exists()):
+        for program in places.values():
+            if program.exists():
+                return program
+        for package, program in places.items():
+            unpacked = (CACHE / package).exists()  # by an earlier run; it holds other programs
+            if not unpacked and _fetch(package) and program.exists():
                 return program
     return None
 

@@ -36,3 +36,21 @@ def test_a_package_that_cannot_be_fetched_leaves_nothing_behind(
     monkeypatch.setattr(debian, "CACHE", tmp_path / "cache")
     assert debian.find_program("a-third-program", ("a-package",)) is None
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_package_that_holds_other_programs_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = {
+        "apt-get": f'for last; do :; done; echo "$last" >> {tmp_path}/log; touch "$last.deb"',
+        "dpkg-deb": 'mkdir -p "$3/usr/bin"; touch "$3/usr/bin/the-program-of-$3"',
+    }
+    for name, script in commands.items():
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(debian, "CACHE", tmp_path / "cache")
+    for _ in range(2):
+        debian.find_program.cache_clear()  # as in another run of the tests
+        found = debian.find_program("the-program-of-second", ("first", "second"))
+        assert found == tmp_path / "cache" / "second" / "usr" / "bin" / "the-program-of-second"
+    assert (tmp_path / "log").read_text(encoding="utf-8").split() == ["first", "second"]
