@@ -115,16 +115,19 @@ def _install(package: str) -> bool:
         "--no-install-recommends",
         package,
     )
+    fetch, folder = (*install, "--download-only"), str(CACHE)
     with _one_at_a_time():
-        return _runs(*install, folder=str(CACHE)) or (
-            _runs("apt-get", *_PATIENCE, "update", folder=str(CACHE)) and _runs(*install, folder=str(CACHE))
+        fetched = _runs(*fetch, folder=folder) or (
+            _runs("apt-get", *_PATIENCE, "update", folder=folder) and _runs(*fetch, folder=folder)
         )
+        # Never ended from here: a dpkg that was killed leaves the machine's packages half configured.
+        return fetched and _runs(*install, folder=folder, within=None)
 
 
-def _runs(*command: str, folder: str) -> bool:
+def _runs(*command: str, folder: str, within: float | None = _SECONDS) -> bool:
     try:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, timeout=within, check=False)
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

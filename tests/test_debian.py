@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,3 +58,31 @@ def test_a_package_that_holds_other_programs_is_fetched_once(tmp_path: Path, mon
         found = debian.find_program("the-program-of-second", ("first", "second"))
         assert found == tmp_path / "cache" / "second" / "usr" / "bin" / "the-program-of-second"
     assert (tmp_path / "log").read_text(encoding="utf-8").split() == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "steps", "installed"),
+    [
+        ([0, 0], ["fetch", "install"], True),
+        ([0, 100], ["fetch", "install"], False),
+        ([100, 0, 0, 0], ["fetch", "update", "fetch", "install"], True),
+        ([100, 0, 100], ["fetch", "update", "fetch"], False),
+        ([100, 100], ["fetch", "update"], False),
+    ],
+)
+def test_only_what_waits_for_a_server_is_ever_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[int], steps: list[str], *, installed: bool
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def run(command: Sequence[str], *, timeout: float | None, **_: object) -> subprocess.CompletedProcess[bytes]:
+        step = "fetch" if "--download-only" in command else "update" if "update" in command else "install"
+        seen.append((step, timeout is not None))
+        return subprocess.CompletedProcess(command, answers[len(seen) - 1])
+
+    monkeypatch.setattr(debian, "CACHE", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/apt-get")
+    monkeypatch.setattr(subprocess, "run", run)
+    assert debian._install("a-package") is installed
+    assert seen == [(step, step != "install") for step in steps]
