@@ -18,6 +18,7 @@ import pytest
 from tests.image.tools import run
 
 PYTHON = "/usr/bin/python3"
+DPKG_QUERY = Path("/usr/bin/dpkg-query")
 PIP_CONF = "[global]\nno-index = true\nfind" + "-links = /pip/wheels\n"
 """pip in the stand-in takes what the test has downloaded, and nothing else."""
 
@@ -29,13 +30,17 @@ _BESIDE = ("/bin", "/sbin", "/lib", "/lib64", "/etc/passwd", "/etc/group", "/etc
 """What belongs to no package: links of the merged ``/usr``, and files that packages make when they are installed."""
 
 
-def stand_in(archive: Path) -> None:
-    """Write the file system of a base image. Skips the test where this machine has no such Python."""
+def can_stand_in() -> None:
+    """Skip the test where this machine has no such Python."""
     probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
-    if not Path("/usr/bin/dpkg-query").exists() or not Path(PYTHON).exists():
+    if not DPKG_QUERY.exists() or not Path(PYTHON).exists():
         pytest.skip("The stand-in for the base image is made of Debian's packages, and this is no Debian with Python.")
     if subprocess.run([PYTHON, "-c", probe], capture_output=True, check=False).returncode != 0:
         pytest.skip(f"{PYTHON} is older than 3.11, or has no venv (on Debian and Ubuntu: apt-get install python3-venv)")
+
+
+def stand_in(archive: Path) -> None:
+    """Write the file system of a base image, where ``can_stand_in``."""
     with tarfile.open(archive, "w") as tar:
         for path in sorted({*_files(), *_certificates()}):
             tar.add(path, arcname=str(path).lstrip("/"), recursive=False)
