@@ -147,7 +147,7 @@ def test_selectors_select_the_pods_of_one_component(scenario: Path) -> None:
 @scenarios
 def test_ports_that_are_named_exist_in_the_pods(scenario: Path) -> None:
     manifests = render(values_of(scenario))
-    ports: list[str] = []
+    ports: list[str | int] = []
     for name, pod in pods(manifests):
         here = [port["name"] for c in containers(pod["spec"]) for port in c.get("ports", [])]
         numbers = [port["containerPort"] for c in containers(pod["spec"]) for port in c.get("ports", [])]
@@ -159,7 +159,7 @@ def test_ports_that_are_named_exist_in_the_pods(scenario: Path) -> None:
             for how in probe.keys() & {"httpGet", "tcpSocket"}
         ]
         assert set(probed) <= set(here), name
-        ports += here
+        ports += [*here, *numbers]
     named = [port["targetPort"] for m in manifests if m["kind"] == "Service" for port in m["spec"]["ports"]]
     named += [end["port"] for m in manifests if m["kind"] == "PodMonitor" for end in m["spec"]["podMetricsEndpoints"]]
     assert set(named) <= set(ports)

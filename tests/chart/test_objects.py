@@ -102,9 +102,22 @@ def test_the_service_leads_to_whoever_takes_webhooks(scenario: str, component: s
 
 
 def test_no_service_leads_to_an_admin_port() -> None:
-    for scenario in ("webhook", "enterprise-webhooks", "operators"):
+    for scenario, port in (("webhook", 8082), ("enterprise-webhooks", 8081), ("operators", 8081)):
         (service,) = [m for m in render(values_of(scenario)) if m["kind"] == "Service"]
-        assert [port["targetPort"] for port in service["spec"]["ports"]] == ["webhook"]
+        assert [each["targetPort"] for each in service["spec"]["ports"]] == [port]
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "deployment"])
+def test_no_service_and_no_policy_names_a_port_of_a_sidecar(mode: str) -> None:
+    # Kubernetes looks for the names of ports among init containers since 1.32 only.
+    values = {**values_of("webhook"), "networkPolicy": {"enabled": True}, "webhook": {"enabled": True, "mode": mode}}
+    manifests = render(values)
+    service = one(manifests, "Service")["spec"]
+    asked = [each["targetPort"] for each in service["ports"]]
+    for policy in (m["spec"] for m in manifests if m["kind"] == "NetworkPolicy"):
+        asked += [port for rule in ports(policy["ingress"]) for port in rule]
+    assert {8082, 8090} <= set(asked)
+    assert [port for port in asked if not isinstance(port, int)] == []
 
 
 def test_one_path_comes_in_from_outside() -> None:
@@ -193,7 +206,7 @@ def test_what_no_rule_names_is_refused_in_both_directions() -> None:
 
 def test_the_admin_port_is_reached_from_inside_of_the_cluster_only() -> None:
     for name, policy in policies("enterprise-webhooks").items():
-        (admin,) = [rule for rule in policy["ingress"] if rule["ports"][0]["port"] != "webhook"]
+        (admin,) = [rule for rule in policy["ingress"] if rule["ports"][0]["port"] != 8081]
         assert admin["from"], name
     (policy,) = [m["spec"] for m in render(values_of("trial")) if m["kind"] == "NetworkPolicy"]
     assert policy["ingress"] == [{"ports": [{"port": 8080, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}]

@@ -63,10 +63,11 @@
     {{- end }}
 {{- end -}}
 
+{{/* Ports by number: the name of a sidecar's port means nothing before Kubernetes 1.32. */}}
 {{- define "connector.webhookIngress" -}}
-{{ include "connector.adminIngress" (dict "root" . "port" "webhook-admin") }}
+{{ include "connector.adminIngress" (dict "root" . "port" .Values.webhook.adminPort) }}
 - ports:
-    - {port: webhook, protocol: TCP}
+    - {port: {{ include "connector.webhookPort" . }}, protocol: TCP}
   {{- with .Values.networkPolicy.webhookFrom }}
   from:
     {{- toYaml . | nindent 4 }}
