@@ -15,13 +15,6 @@
 {{- if has (int $webhook.adminPort) (list (include "connector.adminPort" . | int) (include "connector.webhookPort" . | int)) -}}
 {{- fail "webhook.adminPort is a port of the worker or of the webhook itself, and they share one network: choose another." -}}
 {{- end -}}
-{{- $tag := include "connector.tag" . | trimPrefix "v" -}}
-{{- $version := regexMatch "^[0-9]+\\.[0-9]+\\.[0-9]+" $tag -}}
-{{- if and $version (not .Values.image.digest) -}}
-{{- if semverCompare "<0.2.0-0" $tag -}}
-{{- fail (printf "webhook.enabled: image version %s has no command `webhook`; it comes with 0.2.0. Set webhook.enabled to false, or image.tag to 0.2.0 or later." $tag) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- if and $webhook.existingSecret (ne $webhook.mode "deployment") -}}
 {{- fail "webhook.existingSecret needs webhook.mode: deployment: a sidecar mounts the Secret of its worker. Set the mode, or put the file into secrets.existingSecret." -}}
