@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import helm_python as helm
@@ -15,6 +16,7 @@ from connector.config.extend import PLANS
 from connector.config.kafka import BROKER_SIDE, REFUSED
 from connector.config.keys import SECRETS
 from tests.chart.engine import CHART, config, render, smallest
+from tests.chart.inside import containers_of
 from tests.summary import Count
 
 SECRET_FILES = {"secret_files": ["/run/secrets/extend-connector/extend-webhook-secret"]}
@@ -106,6 +108,26 @@ CASES: dict[str, Case] = {
         "config.kafka.properties.sasl.password stands in a ConfigMap",
         {"config": kafka(sasl_password="x")},
         {"config": kafka(sasl_username="x")},
+    ),
+    "a property that holds a key": Case(
+        "config.kafka.properties.sasl.oauthbearer.assertion.private.key.passphrase stands in a ConfigMap",
+        {"config": kafka(sasl_oauthbearer_assertion_private_key_passphrase="x")},
+        {"config": kafka(sasl_oauthbearer_assertion_private_key_file="x", sasl_oauthbearer_token_endpoint_url="x")},
+    ),
+    "a password in the registry's address": Case(
+        "config.schema_registry.url holds a user or password",
+        {"config": config(schema_registry={"url": "https://user:password@registry:8081"})},
+        {"config": config(schema_registry={"url": "https://registry:8081/a@b"})},
+    ),
+    "a password in an address of a variable": Case(
+        "extraEnv holds an address with a user or password in SCHEMA_REGISTRY_URL",
+        {"extraEnv": [{"name": "SCHEMA_REGISTRY_URL", "value": "https://user:password@registry"}]},
+        {"extraEnv": [{"name": "SCHEMA_REGISTRY_URL", "value": "https://registry"}]},
+    ),
+    "a secret of a workflow in a route": Case(
+        "CONNECTOR__ROUTES__MY_CLAIMS__CREATE__secrets__TOKEN with valueFrom",
+        {"config": config(routes={"my.claims": {"run": "workflow", "create": {"secrets": {"TOKEN": "x"}}}})},
+        {"configText": "name: a\nkafka: {bootstrap_servers: k}\nextend: {api_key_file: f}\nroutes: {a: {create: }}\n"},
     ),
     "no API key at all": Case(
         "config.extend.api_key_file is not set",
@@ -316,6 +338,45 @@ def test_every_secret_of_the_connector_is_refused_as_the_value_of_a_variable(var
     assert f"extraEnv holds the value of {variable}" in refusal(
         smallest(extraEnv=[{"name": variable, "value": "a-secret"}])
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONNECTOR__KAFKA__PROPERTIES__SASL_OAUTHBEARER_CLIENT_SECRET",
+        "CONNECTOR__KAFKA__PROPERTIES__SSL_KEY_PASSWORD",
+        "connector__kafka__properties__ssl_key_pem",
+        "CONNECTOR__ROUTES__CLAIMS__CREATE__secrets__TOKEN",
+    ],
+)
+@pytest.mark.parametrize("of", ["extraEnv", "webhook"])
+def test_every_variable_with_the_name_of_a_secret_is_refused_with_a_value(name: str, of: str) -> None:
+    def values(variable: dict[str, Any]) -> dict[str, Any]:
+        return smallest(extraEnv=[variable]) if of == "extraEnv" else smallest(**webhook(extraEnv=[variable]))
+
+    assert f"extraEnv holds the value of {name}" in refusal(values({"name": name, "value": "x"}))
+    assert render(values({"name": name, **KEY}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CONNECTOR__KAFKA__PASSWORD_FILE",
+        "CONNECTOR__WEBHOOK__SECRET_FILES",
+        "CONNECTOR__KAFKA__PROPERTIES__SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL",
+    ],
+)
+def test_variables_that_name_a_file_or_an_address_may_have_a_value(name: str) -> None:
+    assert render(smallest(extraEnv=[{"name": name, "value": "x"}]))
+
+
+def test_the_variable_that_a_workflows_secret_is_sent_to_is_read(tmp_path: Path) -> None:
+    route = {"run": "workflow", "processor": "workflow_abc123", "create": {"secrets": {"TOKEN": "x"}}}
+    said = refusal(smallest(config=config(routes={"my.claims": route})))
+    (variable,) = re.findall(r"CONNECTOR__\w+", said)
+    values = smallest(config=config(routes={"my.claims": {**route, "create": {}}}))
+    found = containers_of({**values, "extraEnv": [{"name": variable, **KEY}]}, tmp_path)
+    assert dict(found[0].load().core_routes()[0].create)["secrets"] == {"TOKEN": "a-secret"}
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

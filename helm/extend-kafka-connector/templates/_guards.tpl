@@ -18,6 +18,11 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- end -}}
 {{- end -}}
 
+{{/* What the name of a secret looks like: of a variable, with "_" between its words, or of a property, with ".". */}}
+{{- define "connector.guards.secretName" -}}
+(?i)password|passphrase|secret|key[{{ . }}]pem|(api[{{ . }}]key|token)$
+{{- end -}}
+
 {{- define "connector.guards.secrets" -}}
 {{- if and .Values.secrets.inline (not .Values.secrets.allowInline) -}}
 {{- fail "secrets.inline holds secrets in the values of this release, which Helm stores in the cluster and people commit: put them into a Secret of yours and name it with secrets.existingSecret. For a trial set secrets.allowInline to true." -}}
@@ -29,8 +34,12 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- fail "secrets.existingSecret is empty: make a Secret with the key extend-api-key (and a Kafka password, if the brokers want one), and name it here." -}}
 {{- end -}}
 {{- range concat .Values.extraEnv .Values.webhook.extraEnv -}}
-{{- if and (has .name (list "EXTEND_API_KEY" "EXTEND_WEBHOOK_SECRET" "CONNECTOR__KAFKA__PASSWORD" "CONNECTOR__EXTEND__API_KEY" "CONNECTOR__WEBHOOK__SECRETS" "CONNECTOR__SCHEMA_REGISTRY__PASSWORD" "CONNECTOR__SCHEMA_REGISTRY__TOKEN")) (hasKey . "value") -}}
+{{- $file := regexMatch "(?i)_FILES?$" .name -}}
+{{- if and (regexMatch (include "connector.guards.secretName" "_") .name) (not $file) (hasKey . "value") -}}
 {{- fail (printf "extraEnv holds the value of %s, a secret, for everybody who may read Deployments: put it into the Secret of secrets.existingSecret as a file, or take it from there with valueFrom.secretKeyRef." .name) -}}
+{{- end -}}
+{{- if regexMatch "://[^/?#]*@" (toString .value) -}}
+{{- fail (printf "extraEnv holds an address with a user or password in %s, for everybody who may read Deployments: take it from the Secret with valueFrom.secretKeyRef, or leave the credentials out." .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -67,6 +76,16 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- fail (printf "config.%s stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret and name its file in config.%s.%s." $path (first $parts) $file) -}}
 {{- end -}}
 {{- end -}}
+{{- if regexMatch "://[^/?#]*@" (dig "schema_registry" "url" "" $config | toString) -}}
+{{- fail "config.schema_registry.url holds a user or password, and stands in a ConfigMap: take them out, set config.schema_registry.username, and name the file of the password in config.schema_registry.password_file." -}}
+{{- end -}}
+{{- range $name, $route := $config.routes -}}
+{{- if kindIs "map" $route -}}
+{{- range $secret, $_ := (default dict $route.create).secrets -}}
+{{- fail (printf "config.routes.%s.create.secrets.%s stands in a ConfigMap, which is no place for a secret: take it out, and give it by extraEnv as CONNECTOR__ROUTES__%s__CREATE__secrets__%s with valueFrom.secretKeyRef." $name $secret (regexReplaceAll "[.-]" $name "_" | upper) $secret) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if not (or (dig "extend" "api_key_file" "" $config) (include "connector.guards.hasEnv" (dict "root" . "names" (list "EXTEND_API_KEY" "CONNECTOR__EXTEND__API_KEY" "CONNECTOR__EXTEND__API_KEY_FILE")))) -}}
 {{- fail (printf "config.extend.api_key_file is not set, so no worker has an API key: name a file of the Secret, e.g. %s/extend-api-key, or give EXTEND_API_KEY by extraEnv." .Values.secrets.mountPath) -}}
 {{- end -}}
@@ -83,7 +102,7 @@ What would fail only in production is refused here, with the way out. Every guar
 {{- $config := include "connector.settings" . | fromJson -}}
 {{- $properties := dig "kafka" "properties" dict $config -}}
 {{- range $name, $_ := $properties -}}
-{{- if or (regexMatch "(?i)password|secret" $name) (eq $name "ssl.key.pem") -}}
+{{- if regexMatch (include "connector.guards.secretName" ".") $name -}}
 {{- fail (printf "config.kafka.properties.%s stands in a ConfigMap, which is no place for a secret: put it into the Secret of secrets.existingSecret; name the file of a SASL password with config.kafka.password_file, and use a key file without a password for TLS." $name) -}}
 {{- end -}}
 {{- end -}}
