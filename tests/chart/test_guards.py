@@ -266,6 +266,11 @@ CASES: dict[str, Case] = {
         {"topics": {"createInputs": True}},
         {"topics": {"createInputs": True, "create": True}},
     ),
+    "topics from a user that is not there yet": Case(
+        "topics.create and strimzi.enabled exclude each other",
+        {"topics": {"create": True}, "strimzi": {"enabled": True, "cluster": "kafka"}},
+        {"topics": {"create": False}, "strimzi": {"enabled": True, "cluster": "kafka"}},
+    ),
     "a user of no cluster": Case(
         "strimzi.cluster is empty", {"strimzi": {"enabled": True}}, {"strimzi": {"enabled": True, "cluster": "kafka"}}
     ),

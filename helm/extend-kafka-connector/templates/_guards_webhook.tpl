@@ -44,6 +44,9 @@
 {{- if and .Values.topics.createInputs (not .Values.topics.create) -}}
 {{- fail "topics.createInputs does nothing without topics.create: set both, or neither." -}}
 {{- end -}}
+{{- if and .Values.topics.create .Values.strimzi.enabled -}}
+{{- fail "topics.create and strimzi.enabled exclude each other: the Job runs before the KafkaUser is made, and that user may not create topics. Make the topics as KafkaTopics or with `extend-connector topics --create` and another user, and set topics.create to false." -}}
+{{- end -}}
 {{- if and .Values.strimzi.enabled (not .Values.strimzi.cluster) -}}
 {{- fail "strimzi.cluster is empty: name the Kafka resource whose user operator shall make the user." -}}
 {{- end -}}
