@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -102,3 +103,21 @@ def test_the_workflow_gives_arguments_and_values_that_exist_and_says_that_it_was
     assert given <= declared
     assert [path for path in re.findall(r"\bhelm/extend[\w./-]+", text) if not (ROOT / path).exists()] == []
     assert yaml.safe_load(text)["jobs"].keys() == {"image", "cluster"}
+
+
+def test_a_release_is_a_tag_and_its_image_has_the_name_that_the_chart_pulls(tmp_path: Path) -> None:
+    # PyYAML reads the key `on` as true.
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = {each.get("id"): each for each in workflow["jobs"]["image"]["steps"]}
+    chart = ROOT / "helm" / "extend-kafka-connector" / "Chart.yaml"
+    version = yaml.safe_load(chart.read_text())["appVersion"]
+
+    assert workflow[True] == {"push": {"tags": ["v*"]}}
+    assert steps["build"]["with"]["tags"] == "${{ env.IMAGE }}:${{ steps.version.outputs.version }}"
+    for tag, fails in ((f"v{version}", False), (f"v{version}0", True), ("v" + version.replace(".", "x"), True)):
+        output = tmp_path / tag
+        output.touch()
+        environment = {**os.environ, "GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(output)}
+        step = subprocess.run(["bash", "-ec", steps["version"]["run"]], cwd=ROOT, env=environment, check=False)
+        assert bool(step.returncode) == fails
+        assert output.read_text() == ("" if fails else f"version={version}\n")
