@@ -118,6 +118,6 @@ def test_a_release_is_a_tag_and_its_image_has_the_name_that_the_chart_pulls(tmp_
         output = tmp_path / tag
         output.touch()
         environment = {**os.environ, "GITHUB_REF_NAME": tag, "GITHUB_OUTPUT": str(output)}
-        step = subprocess.run(["bash", "-ec", steps["version"]["run"]], cwd=ROOT, env=environment, check=False)
+        step = subprocess.run(["/bin/bash", "-ec", steps["version"]["run"]], cwd=ROOT, env=environment, check=False)
         assert bool(step.returncode) == fails
         assert output.read_text() == ("" if fails else f"version={version}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -121,6 +122,23 @@ def test_a_release_of_any_name_has_valid_objects(name: str) -> None:
         validate(manifest, KUBERNETES[-1])
         assert len(manifest["metadata"]["name"]) <= 63
         assert not manifest["metadata"]["name"].endswith("-")
+
+
+@pytest.mark.parametrize(
+    ("more", "manifest"),
+    [
+        ({"podLabels": {"team": "near", "app.kubernetes.io/instance": "other"}}, "deployment.yaml"),
+        ({"metrics": {"podMonitor": {"enabled": True, "labels": {"team": "near"}}}}, "podmonitor.yaml"),
+        ({"metrics": {"dashboards": {"enabled": True, "labels": {"team": "near"}}}}, "dashboards.yaml"),
+    ],
+)
+def test_a_label_that_is_given_twice_stands_once_and_the_nearer_wins(more: dict[str, Any], manifest: str) -> None:
+    text = render_text(smallest(commonLabels={"team": "far", "cost": "1"}, **more))[manifest]
+    (labels,) = re.findall(r"((?:^ +\S+: \S+\n)*^ +team: near\n(?:^ +\S+: \S+\n)*)", text, re.MULTILINE)
+    keys = [line.partition(":")[0].strip() for line in labels.splitlines()]
+    assert len(set(keys)) == len(keys)
+    assert {"cost", "app.kubernetes.io/instance"} <= set(keys)
+    assert "app.kubernetes.io/instance: release\n" in labels
 
 
 @scenarios

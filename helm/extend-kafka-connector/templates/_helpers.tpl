@@ -13,12 +13,21 @@ app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 |
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "connector.labels" -}}
+{{- define "connector.ownLabels" -}}
 {{ include "connector.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "connector.labels" -}}
+{{ include "connector.ownLabels" . }}
 {{- include "connector.commonLabels" . }}
+{{- end -}}
+
+{{/* Each label once: `own` wins over `more`, which is nearer, and that over the user's common ones. */}}
+{{- define "connector.mergedLabels" -}}
+{{- toYaml (merge dict .own .more (include "connector.commonLabels" .root | fromYaml)) -}}
 {{- end -}}
 
 {{/* The user's labels, without those that are ours: a selector must not change. */}}

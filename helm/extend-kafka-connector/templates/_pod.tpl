@@ -92,12 +92,9 @@ volumeMounts:
 
 {{/* Labels of a pod: those of the selectors and the user's. The chart's version is not among them, so that a new chart alone restarts nothing. */}}
 {{- define "connector.podLabels" -}}
-{{- with .root.Values.podLabels }}
-{{- toYaml . }}
-{{ end }}
-{{- include "connector.selectorLabels" .root }}
-app.kubernetes.io/component: {{ .component }}
-{{- include "connector.commonLabels" .root }}
+{{- $own := include "connector.selectorLabels" .root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/component" .component -}}
+{{- include "connector.mergedLabels" (dict "root" .root "own" $own "more" .root.Values.podLabels) -}}
 {{- end -}}
 
 {{/* A pod of another configuration is another pod; any other change of the values leaves it alone. */}}
