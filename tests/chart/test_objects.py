@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from connector.adapters.metrics import Metrics
 from connector.core.rights import Need, missing_rights, needed_rights
 from tests.chart.engine import CHART, Manifest, one, pods, render, smallest, values_of, worker
 from tests.chart.inside import containers_of
+from tests.chart.values_page import comments
 from tests.test_docs import first_cells, section, text_of
 
 NAME = "release-extend-kafka-connector"
@@ -71,6 +73,29 @@ def test_everything_extra_is_there() -> None:
         for container in own:
             assert {"name": "ca", "mountPath": "/etc/ca", "readOnly": True} in container["volumeMounts"]
             assert container["envFrom"] == [{"configMapRef": {"name": "proxies", "optional": True}}]
+
+
+PODS: dict[str, Any] = {
+    "priorityClassName": "high",
+    "podAnnotations": {"a": "b"},
+    "podLabels": {"a": "b"},
+    "nodeSelector": {"a": "b"},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "extraVolumes": [{"name": "a", "emptyDir": {}}],
+}
+"""Values of which pods have something, with one that can be seen."""
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_what_is_said_of_the_pods_holds_for_all_and_of_the_workers_for_them_alone(name: str) -> None:
+    (words,) = [comment for path, _, comment in comments() if path == name]
+    assert re.search(r"\bthe pods\b|\bthe workers\b", words)
+    values = values_of("autoscaling")
+    before, after = dict(pods(render(values))), dict(pods(render({**values, name: PODS[name]})))
+    changed = {each for each in before if before[each] != after[each]} - {f"Pod/{NAME}-test"}
+    webhook = {f"Deployment/{NAME}-webhook"} if "the pods" in words else set()
+    assert changed == {f"Deployment/{NAME}"} | webhook
 
 
 # Webhooks.

@@ -125,6 +125,16 @@ def test_nothing_but_tmp_can_be_written_and_no_token_is_mounted(scenario: Path) 
 
 
 @scenarios
+def test_ids_can_be_left_to_the_cluster(scenario: Path) -> None:
+    # OpenShift gives each namespace ids of its own, and refuses pods that ask for others.
+    values = {**values_of(scenario), "podSecurity": {"fixedIds": False}, "initContainers": [], "extraContainers": []}
+    for name, pod in pods(render(values)):
+        asked = [pod["spec"]["securityContext"], *(c["securityContext"] for c in containers(pod["spec"]))]
+        assert [each for each in asked if each.keys() & {"runAsUser", "runAsGroup", "fsGroup"}] == [], name
+        assert [rule for rule, holds in RULES.items() if not holds(pod["spec"])] == [], name
+
+
+@scenarios
 def test_secrets_are_files_and_no_value_of_one_is_in_an_environment(scenario: Path) -> None:
     for _, pod in pods(render(values_of(scenario))):
         (volume,) = [volume for volume in pod["spec"]["volumes"] if "secret" in volume]

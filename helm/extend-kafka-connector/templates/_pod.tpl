@@ -7,9 +7,11 @@ capabilities:
   drop: [ALL]
 privileged: false
 readOnlyRootFilesystem: true
+{{- if .Values.podSecurity.fixedIds }}
 runAsGroup: 65532
-runAsNonRoot: true
 runAsUser: 65532
+{{- end }}
+runAsNonRoot: true
 seccompProfile:
   type: RuntimeDefault
 {{- end -}}
@@ -28,10 +30,12 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 securityContext:
+  {{- if .Values.podSecurity.fixedIds }}
   fsGroup: 65532
   runAsGroup: 65532
-  runAsNonRoot: true
   runAsUser: 65532
+  {{- end }}
+  runAsNonRoot: true
   seccompProfile:
     type: RuntimeDefault
 {{- with .Values.nodeSelector }}
