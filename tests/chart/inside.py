@@ -28,16 +28,18 @@ class Container:
         mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
         data = one(manifests, "ConfigMap", volumes["config"]["configMap"]["name"])["data"]
-        secrets = folder / "secrets"
-        secrets.mkdir(parents=True)
-        name = volumes["secrets"]["secret"]["secretName"]
-        for key in SECRET_KEYS.get(name) or one(manifests, "Secret", name)["stringData"]:
-            (secrets / key).write_text("sk_a-value-of-a-secret-long-enough\n", encoding="utf-8")
+        here: dict[str, str] = {}
+        for volume in mounts.keys() & {name for name, each in volumes.items() if "secret" in each}:
+            secrets = folder / volume
+            secrets.mkdir(parents=True)
+            name = volumes[volume]["secret"]["secretName"]
+            for key in SECRET_KEYS.get(name) or one(manifests, "Secret", name)["stringData"]:
+                (secrets / key).write_text("sk_a-value-of-a-secret-long-enough\n", encoding="utf-8")
+            here[mounts[volume]] = str(secrets)
         self.file = folder / "connector.yaml"
-        self.file.write_text(data["connector.yaml"].replace(mounts["secrets"], str(secrets)), encoding="utf-8")
+        self.file.write_text(_moved(data["connector.yaml"], here), encoding="utf-8")
         self.environment = {
-            each["name"]: each.get("value", "a-secret").replace(mounts["secrets"], str(secrets))
-            for each in container.get("env", [])
+            each["name"]: _moved(each.get("value", "a-secret"), here) for each in container.get("env", [])
         }
         self.args = [word.replace(f"{mounts['config']}/connector.yaml", str(self.file)) for word in container["args"]]
         assert self.args[1:3] == ["--config", str(self.file)]
@@ -48,6 +50,12 @@ class Container:
         """The configuration, as the container's command loads it."""
         with mock.patch.dict(os.environ, self.environment, clear=True):
             return (load_for_kafka if self.command == "webhook" else load_config)(self.file)
+
+
+def _moved(text: str, here: dict[str, str]) -> str:
+    for path, folder in here.items():
+        text = text.replace(path, folder)
+    return text
 
 
 def containers_of(values: dict[str, Any], folder: Path) -> list[Container]:

@@ -17,5 +17,32 @@ inline secrets with it, and runs as nobody.
 {{/* What `helm test` runs, one after the other: the configuration is valid; brokers, rights, topics, schemas and key are right. */}}
 {{- define "connector.testCommands" -}}
 check: [check, --config, /etc/extend-connector/connector.yaml]
-doctor: [doctor, --config, /etc/extend-connector/connector.yaml]
+doctor: [doctor, --config, /etc/extend-connector/connector.yaml
+  {{- if .Values.webhook.enabled }}, --url, {{ printf "http://%s-webhook:%v/webhooks/extend" (include "connector.fullname" .) .Values.webhook.servicePort | quote }}{{ end }}]
+{{- end -}}
+
+{{/* Where the doctor has the Secret of webhook pods, whose files it needs beside those of the workers. */}}
+{{- define "connector.testWebhookSecret" -}}
+{{- if include "connector.webhookAlone" . -}}{{- .Values.webhook.existingSecret -}}{{- end -}}
+{{- end -}}
+
+{{- define "connector.testWebhookPath" -}}
+/run/secrets/webhook
+{{- end -}}
+
+{{/* The signing secret as the webhook has it, as a JSON list of variables. */}}
+{{- define "connector.testEnv" -}}
+{{- $env := list -}}
+{{- if .Values.webhook.enabled -}}
+{{- range .Values.webhook.extraEnv -}}
+{{- if has .name (list "EXTEND_WEBHOOK_SECRET" "CONNECTOR__WEBHOOK__SECRETS" "CONNECTOR__WEBHOOK__SECRET_FILES") -}}
+{{- $variable := deepCopy . -}}
+{{- if and .value (include "connector.testWebhookSecret" $) -}}
+{{- $_ := set $variable "value" (replace $.Values.secrets.mountPath (include "connector.testWebhookPath" $) .value) -}}
+{{- end -}}
+{{- $env = append $env $variable -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $env -}}
 {{- end -}}

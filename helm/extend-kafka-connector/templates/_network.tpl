@@ -71,5 +71,10 @@
   {{- with .Values.networkPolicy.webhookFrom }}
   from:
     {{- toYaml . | nindent 4 }}
+    # The pod of `helm test`.
+    - podSelector:
+        matchLabels:
+          {{- include "connector.selectorLabels" $ | nindent 10 }}
+          app.kubernetes.io/component: test
   {{- end }}
 {{- end -}}

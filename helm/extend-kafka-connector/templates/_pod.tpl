@@ -48,7 +48,7 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{/* Image, environment, mounts and security of a container of the connector. `env` holds variables of its own. */}}
+{{/* Image, environment, mounts and security of a container of the connector. `env` and `mounts` hold some of its own. */}}
 {{- define "connector.container" -}}
 {{- $root := .root -}}
 image: {{ include "connector.image" $root }}
@@ -72,7 +72,7 @@ volumeMounts:
     readOnly: true
   - name: tmp
     mountPath: /tmp
-  {{- with $root.Values.extraVolumeMounts }}
+  {{- with concat (default list .mounts) $root.Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end -}}
