@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from connector.adapters.metrics import Metrics
 from connector.cli import COMMANDS, load
 from connector.config.extend import PLANS, Extend
+from connector.core.follow.ending import OWN_REASONS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -169,8 +170,8 @@ def test_the_page_for_operators_lists_every_command_and_its_exit_code_1() -> Non
 # Metrics and log events on the page for operators.
 
 
-def test_alerts_name_metrics_and_log_events_that_exist() -> None:
-    rows = first_cells(section(text_of("docs", "operations.md"), "## What the alerts mean"))
+def test_the_page_for_operators_names_metrics_and_log_events_that_exist() -> None:
+    rows = first_cells(section(text_of("docs", "operations.md"), "## What metrics and log lines say"))
     metrics = {name for row in rows for name in re.findall(r"`([a-z_]+)", row[0])}
     events = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row[1])}
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "connector").rglob("*.py"))
@@ -178,6 +179,14 @@ def test_alerts_name_metrics_and_log_events_that_exist() -> None:
     assert metrics <= {metric.name for metric in Metrics().definitions}
     assert len(events) > 5
     assert [event for event in events if not re.search(rf"\.(?:error|warning)\(\s*\"{event}\"", source)] == []
+
+
+# Results.
+
+
+def test_the_page_about_results_lists_every_reason_that_is_ours() -> None:
+    rows = first_cells(section(text_of("docs", "results.md"), "## Ends that are the connector's own"))
+    assert [row[0] for row in rows] == [f"`{reason}`" for reason in OWN_REASONS]
 
 
 # What the README promises.

@@ -38,9 +38,7 @@ COMMANDS: Mapping[str, Entry] = {
     "demo": Entry("demo", "demo", "References in, decoded results out, with nothing but this package."),
     "check": Entry("check", "check", "Validate the configuration and show what it comes to."),
     "topics": Entry("topics", "topics", "Show the topics that are needed; make those that are missing."),
-    "doctor": Entry(
-        "doctor", "doctor", "Check brokers, rights, topics, API key, clock and webhooks before a worker runs."
-    ),
+    "doctor": Entry("doctor", "doctor", "Check brokers, rights, topics, schemas, API key, clock and webhooks."),
     "run": Entry("run", "run", "Run a worker."),
     "webhook": Entry("webhook", "webhook", "Run the webhook ingress; register it at Extend; send a test event."),
     "submit": Entry("submit", "submit", "Send document references to an input topic."),

@@ -71,7 +71,7 @@ class Place:
     def adapt(self, text: str, group: str) -> str:
         """A block with the addresses of this place."""
         mine = text.replace("localhost:9092", self.servers).replace("documents.", f"{self.prefix}.")
-        mine = mine.replace("http://localhost:8081", self.registry)
+        mine = mine.replace("http://registry:8081", self.registry)
         return mine.replace("my-reader", f"{self.prefix}-{group}")
 
     def lines_of(self, name: str, command: Sequence[str]) -> set[str]:
