@@ -14,7 +14,7 @@ from connector.adapters.kafka.properties import reader_properties
 from connector.adapters.kafka.reading import AssignedReader
 from connector.cli.asking import open_cluster
 from connector.cli.framed_results import result_reader
-from connector.cli.loading import ConfigOption, load_config
+from connector.cli.loading import ConfigOption, load_for_kafka
 from connector.cli.result_lines import JsonLines, Lines, TableLines
 from connector.config import Config
 from connector.config.nearest import one_of
@@ -67,7 +67,7 @@ def results(
     if dead_letters and status:
         raise typer.BadParameter("--dead-letters and --status exclude each other.")
     since_ms = _instant(start)
-    settings = load_config(config)
+    settings = load_for_kafka(config)
     topics = _topics(settings, status, dead_letters=dead_letters)
     lines: Lines = JsonLines() if as_json else TableLines(dead_letters=dead_letters)
     reader = result_reader(settings)

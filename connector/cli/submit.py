@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from connector.adapters.kafka.producing import RecordProducer, Sent
 from connector.adapters.kafka.properties import producer_properties
 from connector.cli.asking import open_cluster
-from connector.cli.loading import ConfigOption, load_config
+from connector.cli.loading import ConfigOption, load_for_kafka
 from connector.cli.record_options import headers_to_send, key_of
 from connector.cli.reference_lines import Lines, from_file, from_options, from_stdin, other_form, ranges
 from connector.cli.topics import input_topic
@@ -97,7 +97,7 @@ def submit(
     if key is not None and key_field is not None:
         raise typer.BadParameter("--key and --key-field exclude each other: a record has one key.")
     headers = headers_to_send(header)
-    settings = load_config(config)
+    settings = load_for_kafka(config)
     target = input_topic(settings, topic)
     codec = Codec(*load_schemas("document_reference"))
     submission = Submission(

@@ -14,7 +14,7 @@ from rich.table import Table
 from connector.adapters.kafka.brokers import count_brokers
 from connector.adapters.kafka.properties import client_properties
 from connector.cli.asking import SECONDS, open_cluster
-from connector.cli.loading import ConfigOption, load_config
+from connector.cli.loading import ConfigOption, load_for_kafka
 from connector.config import Config
 from connector.core.durability import Remark, durability, min_in_sync
 from connector.core.topics import (
@@ -58,7 +58,7 @@ def topics(
     """
     if not create and (with_input or partitions or replication_factor):
         raise typer.BadParameter("--input, --partitions and --replication-factor go with --create.")
-    settings = load_config(config)
+    settings = load_for_kafka(config)
     plan = plan_of(settings)
     with open_cluster(settings, f"{settings.name}-topics") as cluster:
         facts = cluster.topics(plan.names())

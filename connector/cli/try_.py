@@ -24,6 +24,7 @@ from connector.core.entry import Request
 from connector.core.errors import ApiError, PollingTimeoutError, RecordRejected
 from connector.core.formats.framing import Codec
 from connector.core.outcome import Unclear, outcome_of
+from connector.core.reasons import Reason
 from connector.core.record import Partition, Record
 from connector.core.route import Route
 from connector.core.run import Run
@@ -188,7 +189,19 @@ def _request(reference: Mapping[str, object], route: Route) -> Request:
     try:
         return resolve(Record(Partition(route.topic, 0), 0, None, value), [route], None, decoder)
     except RecordRejected as error:
-        raise typer.BadParameter(f"{error} ({error.reason}).") from None
+        raise typer.BadParameter(_explained(error)) from None
+
+
+def _explained(error: RecordRejected) -> str:
+    if (error.reason, error.path) == (Reason.NO_ROUTE, "run"):
+        return f"Which run? Give --run ({', '.join(RUN_TYPES)})."
+    refused = f"{error} ({error.reason})"
+    if error.reason != Reason.URL_NOT_ALLOWED:
+        return f"{refused}."
+    return (
+        f"{refused}; a local file has to be at a URL, or uploaded to Extend first (file_...), and a text goes with "
+        "--text."
+    )
 
 
 def _route(settings: Config, name: str | None, run: str | None) -> Route:

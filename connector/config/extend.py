@@ -106,6 +106,11 @@ class Extend(Section):
     """How much of the limits all workers together may use; others use the account too. The workers divide it."""
 
     @property
+    def plan_in_force(self) -> str | None:
+        """The plan that paces the account; None where limits do."""
+        return None if self.limits is not None else self.plan or "payg"
+
+    @property
     def budget(self) -> Limits:
         """What all workers together may use: the share of the plan's or the given limits."""
         limits = PLANS[self.plan or "payg"] if self.limits is None else self.limits

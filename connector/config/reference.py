@@ -39,10 +39,9 @@ class Row:
 
 def rows(parsed: Parsed) -> list[Row]:
     """Every key in force, in the order of the sections."""
-    return [
-        Row(dotted(path), _plain(value), parsed.source(path))
-        for path, value in _leaves((), parsed.config.model_dump(mode="json"))
-    ]
+    values = parsed.config.model_dump(mode="json")
+    values["extend"]["plan"] = parsed.config.extend.plan_in_force
+    return [Row(dotted(path), _plain(value), parsed.source(path)) for path, value in _leaves((), values)]
 
 
 def _leaves(path: Path, value: object) -> Iterator[tuple[Path, object]]:

@@ -45,15 +45,18 @@ def test_a_right_configuration_is_shown_with_its_sources(tmp_path: Path) -> None
     assert ["kafka.bootstrap_servers", "localhost:9092", "KAFKA_BOOTSTRAP_SERVERS"] in lines
     assert ["extend.api_key", "***", "EXTEND_API_KEY"] in lines
     assert ["start.settle", "10m", "default"] in lines
+    assert ["extend.plan", "payg", "default"] in lines
     assert CANARY not in done.stdout
 
 
 def test_lines_of_json_are_for_programs(tmp_path: Path) -> None:
     environ = {**SETTINGS, "CONNECTOR__START__SETTLE": "30s", "CONNECTOR__KAFKA__PROPERTIES__SASL_PASSWORD": CANARY}
+    (tmp_path / "connector.yaml").write_text("extend: {limits: {run: 1}}\n")
     done = command(tmp_path, "check", "--json", environ=environ)
     assert (done.returncode, done.stderr) == (0, "")
     found = {(line["key"], "warning" in line): line for line in map(json.loads, done.stdout.splitlines())}
     assert found["start.settle", False]["value"] == "30s"
+    assert found["extend.plan", False]["value"] is None
     assert found["start.settle", False]["source"] == "CONNECTOR__START__SETTLE"
     assert found["start.settle", True]["warning"].startswith("is short")
     assert found["kafka.properties.sasl.password", False]["value"] == "***"

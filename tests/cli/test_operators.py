@@ -1,4 +1,4 @@
-"""`inflight`, `explain`, `parked` and `replay --result` called wrongly, as processes; there is no broker."""
+"""What operators call, called wrongly or without a key, as processes; there is no broker."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def test_what_is_wrong_beside_the_api_is_told(tmp_path: Path) -> None:
     assert "extend.api_key_file" in ended.stderr
 
 
-def test_without_a_key_the_broker_is_asked_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "connector.yaml").write_text("name: c\nextend: {api_key_file: absent}\n")
-    ended = run(tmp_path, "inflight")
+@pytest.mark.parametrize("line", ["inflight", "topics", "results", "submit --url https://x.example/a.pdf"])
+def test_without_a_key_the_broker_is_asked_all_the_same(tmp_path: Path, line: str) -> None:
+    (tmp_path / "connector.yaml").write_text("name: c\nextend: {api_key_file: absent}\nroutes: {in: {run: parse}}\n")
+    ended = run(tmp_path, *line.split())
     assert ended.returncode == 1
     assert ended.stderr.startswith("No broker of kafka.bootstrap_servers (127.0.0.1:1) answered in time")
