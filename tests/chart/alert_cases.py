@@ -61,6 +61,9 @@ _UNAVAILABLE = 'webhook_requests_total{result="unavailable"}'
 _BAD = 'webhook_requests_total{result="bad_signature"}'
 _BUDGET = 'api_throttled_seconds_total{source="budget"}'
 _BUILD = 'build_info{version="1"}'
+_LIMIT = "runs_in_flight_limit{}"
+_OTHER_UP = 'up{instance="b:8080", pod="connector-1"}'
+_NEIGHBOUR_UP = 'up{job="neighbour", instance="c:8080", pod="neighbour-0"}'
 
 CASES = (
     Case(
@@ -342,14 +345,27 @@ CASES = (
     ),
     Case(
         "ExtendConnectorDown",
-        9,
-        fires=[{"up{}": "1x2 0x12", _BUILD: "1x2 _x12"}],
-        silent=[{"up{}": "0x15"}, {"up{}": "1x15", _BUILD: "1x15"}],
+        90,
+        fires=[
+            # It was there, and is away for longer than a night shift sleeps.
+            {"up{}": "1x2 0x90", _BUILD: "1x2 _x90"},
+            # It never came up, beside one that did.
+            {"up{}": "1x90", _BUILD: "1x90", _OTHER_UP: "0x90"},
+        ],
+        silent=[
+            {"up{}": "0x90"},
+            {"up{}": "1x90", _BUILD: "1x90"},
+            {"up{}": "1x90", _BUILD: "1x90", _NEIGHBOUR_UP: "0x90"},
+        ],
     ),
     Case(
         "ExtendConnectorMissing",
         12,
-        fires=[{"up{}": "1x15"}],
-        silent=[{_BUILD: "1x15"}],
+        fires=[
+            {"up{}": "1x15"},
+            # An ingress is no worker.
+            {"up{}": "1x15", _BUILD: "1x15", _LIMIT: "0x15"},
+        ],
+        silent=[{_BUILD: "1x15", _LIMIT: "5000x15"}],
     ),
 )

@@ -45,6 +45,11 @@ def config(**sections: object) -> dict[str, Any]:
     return {**values_of("smallest")["config"], **sections}
 
 
+def pod_name(deployment: str, number: int = 0, generation: str = "6d5f8b7c9d") -> str:
+    """A name as Kubernetes makes it for a pod: before the five random characters stand 58 at most."""
+    return f"{deployment}-{generation}-"[:58] + f"x2x9{number}"
+
+
 def render_text(values: Values, kubernetes: str = "1.33", release: str = "release") -> dict[str, str]:
     """What every template renders to, by file name.
 

@@ -16,7 +16,7 @@ import yaml
 from connector.adapters.metrics import PREFIX
 from helm.dashboards.promql import series
 from tests.chart.alert_cases import CASES, Case, Series
-from tests.chart.engine import CHART, Manifest, one, render, values_of
+from tests.chart.engine import CHART, Manifest, one, pod_name, render, smallest, values_of
 from tests.summary import Say
 from tests.test_docs import ROOT, anchors
 
@@ -95,11 +95,13 @@ def test_every_alert_has_a_world_in_which_it_fires_and_one_in_which_it_does_not(
 
 
 def whole(name: str) -> str:
-    """A series of one pod, by its short name."""
+    """A series by its short name, of one pod unless its labels name another."""
     metric, _, labels = name.partition("{")
     full = metric if metric == "up" else PREFIX + metric
-    own = f", {labels}" if labels != "}" else labels
-    return f'{full}{{namespace="documents", job="connector", instance="a:8080", pod="connector-0"{own}'
+    pod = {"namespace": "documents", "job": "connector", "instance": "a:8080", "pod": "connector-0"}
+    every = pod | dict(re.findall(r'(\w+)="([^"]*)"', labels))
+    pairs = ", ".join(f'{label}="{value}"' for label, value in every.items())
+    return f"{full}{{{pairs}}}"
 
 
 def promtool_test(case: Case, world: Series, *, fires: bool) -> dict[str, Any]:
@@ -183,15 +185,50 @@ def test_the_chart_brings_every_rule_for_the_pods_of_its_release_alone() -> None
         rule.get("alert") or rule["record"] for rule in rules()
     ]
     texts = [rule["expr"] for rule in found]
-    selectors = [selector for text in texts for selector in re.findall(r"\{([^}]*(?:\{5\})?[^}]*)\}", text)]
+    selectors = [selector for text in texts for selector in re.findall(r"\{((?:\{5\}|[^}])*)\}", text)]
     assert len(selectors) > 50
     assert all(selector.startswith('namespace="documents", pod=~"release-') for selector in selectors)
     (pods,) = set(re.findall(r'pod=~"([^"]+)"', " ".join(texts)))
-    ours = ["6d5f8b7c9d-x2x4z", "0", "webhook-6d5f8b7c9d-x2x4z"]
-    release = pods.partition("(")[0]
-    assert all(re.fullmatch(pods, f"{release}-{pod}") for pod in ours)
-    assert not re.fullmatch(pods, f"{release}-other-6d5f8b7c9d-x2x4z")
-    assert not re.fullmatch(pods, f"other-{release}-0")
+    release = "release-extend-kafka-connector"
+    assert all(re.fullmatch(pods, pod_name(each)) for each in (release, f"{release}-webhook"))
+    assert not any(re.fullmatch(pods, pod_name(each)) for each in (f"{release}-other", f"other-{release}"))
+    assert not any(re.fullmatch(pods, f"{release}-{each}") for each in ("redis-0", "x2x94", "webhook-0"))
+
+
+@pytest.mark.parametrize("generation", ["6d5f8b7c9d", "7c9d8b5f"])
+def test_the_pods_of_a_release_are_found_however_long_its_name(generation: str) -> None:
+    asked = set()
+    for length in range(30, 53):
+        name = "x" * length
+        rule_values = {"prometheusRule": {"enabled": True}}
+        spec = one(render(smallest(fullnameOverride=name, metrics=rule_values)), "PrometheusRule")["spec"]
+        (pods,) = set(re.findall(r'pod=~"([^"]+)"', json.dumps(spec).replace('\\"', '"')))
+        for deployment in (name, f"{name}-webhook"):
+            pod = pod_name(deployment, generation=generation)
+            assert re.fullmatch(pods, pod), deployment
+            assert not re.fullmatch(pods, pod.replace("x" * 30, "y" * 30, 1))
+            asked.add(len(pod))
+    assert max(asked) == 63, "no name was cut"
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ({"replicas": 1}, True),
+        ({"replicas": 0}, False),
+        ({"autoscaling": {"minReplicas": 1}}, True),
+        ({"autoscaling": {"minReplicas": 0}}, False),
+    ],
+    ids=["one worker", "no worker", "one to scale from", "none to scale from"],
+)
+def test_no_worker_is_an_alarm_only_where_there_is_always_one(values: dict[str, Any], *, missing: bool) -> None:
+    given = values_of("autoscaling" if "autoscaling" in values else "smallest")
+    given["metrics"] = {"prometheusRule": {"enabled": True}}
+    for name, value in values.items():
+        given[name] = {**given[name], **value} if isinstance(value, dict) else value
+    spec = one(render(given), "PrometheusRule")["spec"]
+    found = {rule["alert"] for group in spec["groups"] for rule in group["rules"] if "alert" in rule}
+    assert alerts().keys() - found == (set() if missing else {"ExtendConnectorMissing"})
 
 
 def test_alerts_can_be_left_out_labelled_and_led_to_another_runbook() -> None:

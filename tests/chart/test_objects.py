@@ -183,7 +183,7 @@ def test_workers_are_scaled_by_saturation_and_never_by_lag() -> None:
 
 def test_the_query_is_about_the_workers_of_this_release() -> None:
     (trigger, *_) = one(render(values_of("autoscaling")), "ScaledObject")["spec"]["triggers"]
-    selectors = re.findall(r"\{([^}]*)\}", trigger["metadata"]["query"])
+    selectors = re.findall(r"\{((?:\{5\}|[^}])*)\}", trigger["metadata"]["query"])
     assert len(set(selectors)) == 1
     pod = re.search(r'pod=~"([^"]+)"', selectors[0])
     assert pod

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connector.adapters.metrics import PREFIX
-from tests.chart.engine import Manifest, config, one, render, smallest, values_of
+from tests.chart.engine import Manifest, config, one, pod_name, render, smallest, values_of
 from tests.summary import Count
 
 POD = "release-extend-kafka-connector"
@@ -30,7 +30,7 @@ def workers(*in_flight: int, pod: str = POD, namespace: str = "documents") -> di
     """What so many workers show."""
     shown: dict[str, float] = {}
     for number, documents in enumerate(in_flight):
-        labels = f'{{namespace="{namespace}", pod="{pod}-7c9d8b5f4-x2x9{number}"}}'
+        labels = f'{{namespace="{namespace}", pod="{pod_name(pod, number)}"}}'
         shown |= {f"{PREFIX}runs_in_flight{labels}": documents, f"{PREFIX}runs_in_flight_limit{labels}": LIMIT}
     return shown
 
@@ -68,6 +68,18 @@ def test_the_documents_in_flight_are_counted_in_full_workers(
     trigger, _ = triggers()
     evaluate(promtool, tmp_path, trigger, {**workers(*in_flight), **OTHERS}, full)
     count("chart: worlds in which a query of autoscaling was evaluated", str(in_flight))
+
+
+@pytest.mark.parametrize("length", [46, 47, 52])
+def test_pods_of_a_long_name_are_counted_and_an_ingress_is_no_worker(
+    length: int, promtool: Path, tmp_path: Path
+) -> None:
+    name = "documents-from-the-archive-of-all-the-subsidiaries-in-europe"[:length].rstrip("-").ljust(length, "x")
+    given = {**values_of("autoscaling"), "fullnameOverride": name}
+    trigger, _ = one(render(given), "ScaledObject")["spec"]["triggers"]
+    ingress = dict.fromkeys(workers(0, pod=f"{name}-webhook"), 0.0)
+    evaluate(promtool, tmp_path, trigger, {**workers(5000, 2000, pod=name), **ingress, **OTHERS}, 1.4)
+    evaluate(promtool, tmp_path, trigger, {**ingress, **OTHERS}, None)
 
 
 def test_that_a_wrong_number_would_be_noticed(promtool: Path, tmp_path: Path) -> None:

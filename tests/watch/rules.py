@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.chart import engine
 from tests.chart.engine import CHART, one, render, values_of
 
 FULLNAME = "release-extend-kafka-connector"
@@ -20,7 +21,7 @@ _SECONDS = {"m": 1, "h": 60, "d": 1440}
 
 def pod_name(number: int, *, webhook: bool = False) -> str:
     """A name as Kubernetes makes it for a pod of a Deployment of the chart."""
-    return f"{FULLNAME}{'-webhook' if webhook else ''}-6d5f8b7c9d-abcd{number}"
+    return engine.pod_name(f"{FULLNAME}{'-webhook' if webhook else ''}", number)
 
 
 def selectors(expr: str) -> set[str]:

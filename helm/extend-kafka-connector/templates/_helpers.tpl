@@ -109,6 +109,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- ternary .Values.autoscaling.maxReplicas .Values.replicas .Values.autoscaling.enabled -}}
 {{- end -}}
 
+{{/*
+Which names the pods of a Deployment get whose name is given, as a pattern: <name>-<hash>-<5 characters>. Kubernetes cuts
+what is before the last five to 58 characters: a long name loses that dash, then the hash of up to ten, then its own end.
+*/}}
+{{- define "connector.podPattern" -}}
+{{- printf "%s-" . | trunc 58 }}{{ ternary "[a-z0-9]+-" "[a-z0-9]*-?" (le (len .) 46) }}[a-z0-9]{5}
+{{- end -}}
+
+{{/* How many workers there are at least. */}}
+{{- define "connector.leastWorkers" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled -}}
+{{- end -}}
+
 {{/* The input topics of the routes, as a JSON list. */}}
 {{- define "connector.inputTopics" -}}
 {{- $topics := list -}}
