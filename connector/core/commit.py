@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
+from connector.core.backlog import Backlog
 from connector.core.record import OutRecord, Partition
 
 Kind = Literal["intent", "ready", "started", "parked", "review", "result", "reject", "skip", "reply"]
@@ -58,12 +59,14 @@ class Assignment:
         phase: where it is.
         topic_id: the topic's id, known once restored.
         next_offset: the first offset that no committed transaction accounts for; -1 until restored.
+        backlog: how far it was read.
     """
 
     number: int
     phase: Phase = Phase.RESTORING
     topic_id: str = ""
     next_offset: int = -1
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 @dataclass(frozen=True, slots=True)

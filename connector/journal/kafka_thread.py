@@ -51,7 +51,7 @@ class Owned:
         number: the number of its assignment.
         phase: where the assignment is.
         next_offset: the mark: the first offset that is not accounted for; None until it is known.
-        lag: records from there to the end of the log, or None.
+        lag: records from there to the end of the log at most, or None.
         stopped: why it is stopped, a code; or None.
     """
 
@@ -450,8 +450,13 @@ class KafkaThread(Listener):
             assignment = self._owned.get(record.partition)
             if assignment is not None and assignment.phase is Phase.LIVE:
                 ours.append((assignment.number, record))
+                assignment.backlog.take(record.next_offset)
         if ours:
             self._tell(lambda side: side.delivered(ours))
+        for partition, end in polled.ended:
+            assignment = self._owned.get(partition)
+            if assignment is not None and assignment.phase is Phase.LIVE:
+                assignment.backlog.reach(end)
         for partition in polled.broken:
             self._restorer.check()  # a topic made again does this too, and is no alarm
             self._stop_partition(partition, "offset_out_of_range")
@@ -461,7 +466,7 @@ class KafkaThread(Listener):
         for partition, assignment in self._owned.items():
             end = member.log_end(partition)
             if end is not None and assignment.next_offset >= 0:
-                lag = max(0, end - assignment.next_offset)
+                lag = assignment.backlog.lag(assignment.next_offset, end)
                 self._lags[partition] = lag
                 self._metrics.consumer_lag_records.labels(**_labels(partition)).set(lag)
                 self._metrics.next_offset.labels(**_labels(partition)).set(assignment.next_offset)

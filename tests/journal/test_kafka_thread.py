@@ -321,6 +321,39 @@ def test_the_lag_counts_from_what_is_committed(w: ThreadWorld) -> None:
     assert w.sample("next_offset", topic="documents", partition="0") == 5
 
 
+def test_transaction_markers_at_the_end_are_no_lag_and_move_no_offset(w: ThreadWorld) -> None:
+    w.own(P0, P1)
+    w.member.polls.append(lambda: Polled((input_record(P0, 5), input_record(P0, 6)), (), ((P0, 10), (P1, 10))))
+    w.turn(after=2.0)
+    assert w.sample("consumer_lag_records", topic="documents", partition="0") == 5
+    assert w.sample("consumer_lag_records", topic="documents", partition="1") == 0
+    w.write(P0, "ready", offset=6)
+    w.turn(2, after=2.0)
+    assert w.sample("consumer_lag_records", topic="documents", partition="0") == 4
+    w.write(P0, "ready", offset=7)
+    w.turn(2, after=2.0)
+    assert w.sample("consumer_lag_records", topic="documents", partition="0") == 0
+    assert w.sample("next_offset", topic="documents", partition="0") == 7
+    w.write(P0)
+    w.turn()
+    assert w.transactions[-1].offsets == {P0: 7}
+
+
+def test_the_end_of_an_assignment_that_is_over_says_nothing_about_the_next(w: ThreadWorld) -> None:
+    w.own(P0)
+    w.member.polls.append(lambda: Polled(ended=((P0, 10),)))
+    w.turn()
+    w.member.polls.append(lambda: w.thread.on_lost([P0]))
+    w.turn()
+    w.member.polls.append(lambda: w.thread.on_assigned([P0]))
+    w.turn()
+    w.member.polls.append(lambda: Polled(ended=((P0, 10),)))
+    w.turn()
+    w.report(P0)
+    w.turn(2, after=2.0)
+    assert w.sample("consumer_lag_records", topic="documents", partition="0") == 5
+
+
 def test_what_is_owned_is_told_with_phase_mark_lag_and_why_it_stopped(w: ThreadWorld) -> None:
     w.member.polls.append(lambda: w.thread.on_assigned([P1, P0]))
     w.turn()

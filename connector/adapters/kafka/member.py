@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connector.adapters.kafka.errors import Troubles, with_troubles
-from connector.adapters.kafka.messages import AnyMessage, partition_of, record_of
+from connector.adapters.kafka.messages import AnyMessage, offset_of, partition_of, record_of
 from connector.core.record import Partition, Record
 from connector.logs import logger
 
@@ -34,10 +34,12 @@ class Polled:
     Attributes:
         records: in order within each partition.
         broken: partitions whose next record is gone.
+        ended: partitions that have been read to their end, and that end: what is before it has come by now.
     """
 
     records: tuple[Record, ...] = ()
     broken: tuple[Partition, ...] = ()
+    ended: tuple[tuple[Partition, int], ...] = ()
 
 
 class Member:
@@ -91,20 +93,21 @@ class Member:
         messages = [first, *self._consumer.consume(most - 1, 0)] if most > 1 else [first]
         records: list[Record] = []
         broken: list[Partition] = []
+        ended: list[tuple[Partition, int]] = []
         for message in messages:
             error = message.error()
             if error is None:
                 records.append(record_of(message))
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
                 broken.append(partition_of(message))
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+                ended.append((partition_of(message), offset_of(message)))
             else:
                 self._look_at(error, message)
-        return Polled(tuple(records), tuple(broken))
+        return Polled(tuple(records), tuple(broken), tuple(ended))
 
     def _look_at(self, error: KafkaError, message: AnyMessage) -> None:
         """Most errors pass by themselves: librdkafka goes on fetching, whatever it reports meanwhile."""
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
-            return
         if error.fatal() or error.code() in _NEEDS_A_PERSON:
             raise self._troubles.explain(error, "Read", f"topic {message.topic()}")
         self._troubles(error)

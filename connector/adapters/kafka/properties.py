@@ -80,7 +80,7 @@ def reader_properties(kafka: KafkaSettings, client_id: str, group_id: str) -> Pr
         client_id: names this client in the brokers' logs.
         group_id: the group whose offsets it may ask for.
     """
-    return _merged(kafka, {**_common(client_id), **_fetching(group_id), "enable.partition.eof": True})
+    return _merged(kafka, {**_common(client_id), **_fetching(group_id)})
 
 
 def producer_properties(
@@ -137,6 +137,8 @@ def _fetching(group_id: str) -> Properties:
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        # Only so is it known that nothing but transaction markers is left.
+        "enable.partition.eof": True,
         # Positions come from the journal. An offset out of range stops its partition; it never jumps.
         "auto.offset.reset": "error",
         # The default prefetches 64 MB. A smaller queue needs the shorter backoff, or bulk reads crawl
