@@ -130,6 +130,7 @@ def test_a_release_of_any_name_has_valid_objects(name: str) -> None:
         ({"podLabels": {"team": "near", "app.kubernetes.io/instance": "other"}}, "deployment.yaml"),
         ({"metrics": {"podMonitor": {"enabled": True, "labels": {"team": "near"}}}}, "podmonitor.yaml"),
         ({"metrics": {"dashboards": {"enabled": True, "labels": {"team": "near"}}}}, "dashboards.yaml"),
+        ({"metrics": {"prometheusRule": {"enabled": True, "labels": {"team": "near"}}}}, "prometheusrule.yaml"),
     ],
 )
 def test_a_label_that_is_given_twice_stands_once_and_the_nearer_wins(more: dict[str, Any], manifest: str) -> None:
